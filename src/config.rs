@@ -1,0 +1,238 @@
+//! The settings as meant.
+//!
+//! [`Config`] holds only checked values: durations, addresses, scopes. It is made from a TOML file
+//! by [`Config::load`], which reports every problem at once, or built in code by
+//! `portcullis dev` and by tests. Nothing that grants has a default. `Debug` of a `Config` is safe
+//! to print: a secret is always the path of a file, never a value.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::keyvault::{Authority, VaultName};
+use crate::principal::TenantId;
+use crate::rbac::{ManagementGroup, Scope};
+
+/// Everything the proxy is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where clients connect; at least one.
+    pub listeners: Vec<Listener>,
+    /// The administration listener.
+    pub admin: Admin,
+    /// The vaults behind the gate; at least one, no two with a public name in common.
+    pub vaults: Vec<Vault>,
+    /// Who may issue tokens; at least one.
+    pub issuers: Vec<Issuer>,
+    /// Where role data lies.
+    pub assignments: AssignmentFiles,
+    /// Where decision records go.
+    pub audit: AuditSink,
+    /// How the proxy logs.
+    pub log: Log,
+    /// Time, size and count limits.
+    pub limits: Limits,
+    /// Query parameters that pass besides the ones Key Vault documents.
+    pub extra_query_parameters: Vec<Box<str>>,
+}
+
+/// One address on which clients are served over TLS.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// The name used in logs and metrics.
+    pub name: Arc<str>,
+    /// The address to bind; port 0 lets the system choose.
+    pub address: SocketAddr,
+    /// PEM file with the certificate chain, leaf first.
+    pub certificate_file: PathBuf,
+    /// PEM file with the private key.
+    pub private_key_file: PathBuf,
+}
+
+/// The administration listener: plain HTTP with `/livez`, `/readyz` and `/metrics`.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// The address to bind; loopback unless configured otherwise.
+    pub address: SocketAddr,
+}
+
+/// One vault behind the gate.
+#[derive(Clone, Debug)]
+pub struct Vault {
+    /// The vault's name as Azure shows it, also its label in metrics.
+    pub name: VaultName,
+    /// Its resource id: `/subscriptions/…/providers/Microsoft.KeyVault/vaults/…`.
+    pub resource_id: Scope,
+    /// Its Azure region, for the text of a 403.
+    pub location: Option<Box<str>>,
+    /// The authority the vault calls itself by, such as `kv.vault.azure.net`: upstream `Host`, SNI
+    /// and the authority of links in its answers.
+    pub authority: Authority,
+    /// Where to connect instead of resolving `authority`.
+    pub connect: Connect,
+    /// PEM file of the CAs that may vouch for the vault; the system's roots if absent.
+    pub ca_file: Option<PathBuf>,
+    /// The names clients use, in the order of preference, besides `authority` itself. Port 0
+    /// stands for the port of the listener the client came to.
+    pub public_names: Vec<Authority>,
+    /// The management groups above the vault's subscription, if they are known. Their order does
+    /// not matter.
+    pub management_groups: Option<Vec<ManagementGroup>>,
+    /// The name of the issuer whose tokens this vault takes.
+    pub issuer: Arc<str>,
+    /// Whether object ids in answers are rewritten for clients that came by another name.
+    /// `nextLink` and `Location` always are.
+    pub rewrite_ids: bool,
+}
+
+/// How the vault's address is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Connect {
+    /// Connect to this address.
+    Address(SocketAddr),
+    /// Ask the DNS servers of `/etc/resolv.conf`, never the hosts file: in a sidecar the hosts
+    /// file points the vault's name back at the proxy.
+    Dns,
+}
+
+/// One trusted issuer of tokens: one Entra tenant.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    /// The name used in `Vault::issuer`, logs and metrics.
+    pub name: Arc<str>,
+    /// The one tenant (`tid`) it speaks for.
+    pub tenant_id: TenantId,
+    /// The accepted `iss` texts, compared exactly.
+    pub issuers: Vec<Box<str>>,
+    /// The accepted `aud` texts, compared exactly.
+    pub audiences: Vec<Box<str>>,
+    /// The `authorization` of the challenge: `https://login.microsoftonline.com/{tenant}`.
+    pub challenge_authority: Box<str>,
+    /// The `resource` of the challenge: `https://vault.azure.net`.
+    pub challenge_resource: Box<str>,
+    /// Where its signing keys come from.
+    pub keys: KeySource,
+    /// PEM file of the CAs that may vouch for the key server; the system's roots if absent.
+    pub ca_file: Option<PathBuf>,
+    /// Tolerated difference between clocks, at most five minutes.
+    pub clock_skew: Duration,
+    /// How often keys are fetched again, before jitter.
+    pub refresh_interval: Duration,
+    /// The shortest time between two fetches caused by an unknown `kid`.
+    pub unknown_kid_cooldown: Duration,
+    /// How old the keys may be before tokens are refused with 503.
+    pub max_staleness: Duration,
+}
+
+/// Where signing keys come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// An OIDC discovery document; its `issuer` must be one of `Issuer::issuers`, its `jwks_uri`
+    /// must be https on the same host.
+    Discovery(Box<str>),
+    /// A JWKS document on the network.
+    JwksUrl(Box<str>),
+    /// A JWKS file, read again when it changes.
+    JwksFile(PathBuf),
+}
+
+/// Where role data lies.
+#[derive(Clone, Debug)]
+pub struct AssignmentFiles {
+    /// Files, or directories whose `*.json` files are read.
+    pub paths: Vec<PathBuf>,
+    /// How often files are looked at when no change is notified.
+    pub poll_interval: Duration,
+    /// How old the last successful load may be before requests are answered 503.
+    pub max_staleness: Duration,
+}
+
+/// Where decision records go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuditSink {
+    /// One JSON line each on standard output.
+    Stdout,
+    /// One JSON line each in a file, rotated by size.
+    File {
+        /// The file being written.
+        path: PathBuf,
+        /// Size at which the file is rotated.
+        max_bytes: u64,
+        /// How many rotated files are kept.
+        keep: u32,
+    },
+}
+
+/// How the proxy logs, on standard error.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// The form of a line.
+    pub format: LogFormat,
+    /// A `tracing` filter such as `info` or `portcullis=debug`.
+    pub filter: Box<str>,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For eyes.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Time, size and count limits.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Open client connections per listener; more wait in the kernel's backlog.
+    pub max_connections: usize,
+    /// HTTP/2 streams per connection.
+    pub max_concurrent_streams: u32,
+    /// Bytes of request headers.
+    pub max_header_bytes: u32,
+    /// Bytes of a request body.
+    pub max_body_bytes: u64,
+    /// TLS handshake.
+    pub handshake_timeout: Duration,
+    /// From the first byte of a request to the end of its headers.
+    pub header_read_timeout: Duration,
+    /// How long a connection may be without a request.
+    pub idle_timeout: Duration,
+    /// From the end of the headers to the end of the request body.
+    pub body_read_timeout: Duration,
+    /// Connecting to the vault, TLS included.
+    pub connect_timeout: Duration,
+    /// From sending the request to the vault's response headers.
+    pub first_byte_timeout: Duration,
+    /// From the request's arrival to the end of the vault's answer.
+    pub total_timeout: Duration,
+    /// How long an unused connection to a vault is kept.
+    pub pool_idle_timeout: Duration,
+    /// Unused connections kept per vault.
+    pub pool_max_idle: usize,
+    /// How long requests in flight may go on after SIGTERM.
+    pub drain_grace: Duration,
+}
+
+impl Default for Limits {
+    /// The defaults of `config/portcullis.example.toml`, where each has its reason.
+    fn default() -> Self {
+        Self {
+            max_connections: 1024,
+            max_concurrent_streams: 100,
+            max_header_bytes: 32 * 1024,
+            max_body_bytes: 1024 * 1024,
+            handshake_timeout: Duration::from_secs(10),
+            header_read_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(90),
+            body_read_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(5),
+            first_byte_timeout: Duration::from_secs(30),
+            total_timeout: Duration::from_secs(60),
+            pool_idle_timeout: Duration::from_secs(60),
+            pool_max_idle: 32,
+            drain_grace: Duration::from_secs(25),
+        }
+    }
+}

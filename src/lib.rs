@@ -1,0 +1,9 @@
+//! Portcullis.
+pub mod clock;
+pub mod config;
+pub mod keyvault;
+pub mod principal;
+pub mod rbac;
+pub mod reason;
+pub mod secret;
+pub mod snapshot;
