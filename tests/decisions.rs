@@ -48,7 +48,7 @@ fn question(dice: &mut Dice) -> Question {
 }
 
 fn compile(data: &RoleData, vault: &VaultScope) -> AssignmentSet {
-    AssignmentSet::compile(data, std::slice::from_ref(vault), Revision::of(&[7; 32]))
+    AssignmentSet::compile(data, std::slice::from_ref(vault), Revision::of([7; 32]))
 }
 
 fn ask(set: &AssignmentSet, question: &Question) -> Decision {

@@ -15,31 +15,30 @@ use super::assignment::{
 use super::role::{RoleDefinition, RoleDefinitionId};
 use super::scope::{ManagementGroup, Scope};
 
-/// Which load of role data a decision rests on: the first 12 hexadecimal digits of its SHA-256.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Revision(Arc<str>);
+/// Which load of role data a decision rests on: the SHA-256 of what was loaded.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Revision([u8; 32]);
 
 impl Revision {
     /// Names the revision of data with this fingerprint.
-    pub fn of(fingerprint: &[u8; 32]) -> Self {
-        use fmt::Write as _;
-        let mut text = String::with_capacity(12);
-        for byte in fingerprint.iter().take(6) {
-            // Writing to a `String` cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        Self(text.into())
+    pub const fn of(fingerprint: [u8; 32]) -> Self {
+        Self(fingerprint)
     }
+}
 
-    /// The 12 digits.
-    pub fn as_str(&self) -> &str {
-        &self.0
+impl fmt::Display for Revision {
+    /// The first 12 hexadecimal digits, which is what records and metrics show.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .iter()
+            .take(6)
+            .try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
 impl fmt::Debug for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -181,8 +180,8 @@ impl AssignmentSet {
     }
 
     /// Which load this is.
-    pub const fn revision(&self) -> &Revision {
-        &self.revision
+    pub const fn revision(&self) -> Revision {
+        self.revision
     }
 
     /// What it holds.

@@ -87,8 +87,8 @@ impl Permit {
     }
 
     /// The load decided on.
-    pub const fn revision(&self) -> &Revision {
-        &self.revision
+    pub const fn revision(&self) -> Revision {
+        self.revision
     }
 }
 
@@ -109,7 +109,7 @@ pub fn decide(operation: Operation, entitlements: &Entitlements, now: SystemTime
                 deny_assignment: Some(deny.assignment),
                 nearest: None,
                 membership_known: entitlements.membership_known,
-                revision: entitlements.revision.clone(),
+                revision: entitlements.revision,
             });
         }
     }
@@ -126,7 +126,7 @@ pub fn decide(operation: Operation, entitlements: &Entitlements, now: SystemTime
     Decision::Allow(Permit {
         operation,
         granted_by,
-        revision: entitlements.revision.clone(),
+        revision: entitlements.revision,
     })
 }
 
@@ -205,7 +205,7 @@ fn explain(
             scope: grant.scope.clone(),
         }),
         membership_known: entitlements.membership_known,
-        revision: entitlements.revision.clone(),
+        revision: entitlements.revision,
     }
 }
 

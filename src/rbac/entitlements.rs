@@ -103,7 +103,7 @@ impl AssignmentSet {
     pub fn entitlements(&self, principals: &Principals, vault: usize) -> Option<Entitlements> {
         let vault = self.vaults.get(vault)?;
         let mut gathered = Entitlements {
-            revision: self.revision().clone(),
+            revision: self.revision(),
             vault: vault.scope.clone(),
             membership_known: principals.membership != Membership::Unknown,
             at_vault: Vec::new(),
@@ -136,8 +136,8 @@ impl AssignmentSet {
 
 impl Entitlements {
     /// The load this was gathered from.
-    pub const fn revision(&self) -> &Revision {
-        &self.revision
+    pub const fn revision(&self) -> Revision {
+        self.revision
     }
 
     /// The resource `operation` is authorized on.
