@@ -3,6 +3,7 @@ pub mod clock;
 pub mod config;
 pub mod keyvault;
 pub mod principal;
+pub mod proxy;
 pub mod rbac;
 pub mod reason;
 pub mod secret;
