@@ -39,6 +39,12 @@ pub enum StartError {
     /// A key could not be generated.
     #[error("the system's cryptography gave no key")]
     Key,
+    /// An object the vault was to hold from the start is refused by the vault's own rules.
+    #[error("the vault cannot hold `{0}`")]
+    Seed(Box<str>),
+    /// A setting that is sent in a header has a character that no header may have.
+    #[error("the setting `{0}` cannot be sent in a header")]
+    Setting(&'static str),
 }
 
 /// Whole seconds since 1970; times before that count as 1970.

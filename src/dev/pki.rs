@@ -96,17 +96,16 @@ impl Pki {
         Ok(roots)
     }
 
-    /// A client configuration that trusts this CA alone and offers h2 and http/1.1.
+    /// A client configuration that trusts this CA alone. It offers no ALPN protocol: what a client
+    /// speaks is the client's to say.
     ///
     /// # Errors
     /// [`PkiError::Use`] if rustls refuses the certificate.
     pub fn client_config(&self) -> Result<ClientConfig, PkiError> {
-        let mut config = ClientConfig::builder_with_provider(provider())
+        Ok(ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .with_root_certificates(self.roots()?)
-            .with_no_client_auth();
-        config.alpn_protocols = alpn();
-        Ok(config)
+            .with_no_client_auth())
     }
 
     /// A server certificate for `localhost`, `127.0.0.1`, `::1` and `names`, which are host names
@@ -181,11 +180,8 @@ impl Leaf {
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
-            .with_single_cert(
-                vec![self.certificate.clone()],
-                self.private_key.clone_key(),
-            )?;
-        config.alpn_protocols = alpn();
+            .with_single_cert(vec![self.certificate.clone()], self.private_key.clone_key())?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
 
@@ -224,10 +220,6 @@ fn params(
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
-}
-
-fn alpn() -> Vec<Vec<u8>> {
-    vec![b"h2".to_vec(), b"http/1.1".to_vec()]
 }
 
 fn write_error(path: &Path, source: io::Error) -> PkiError {
@@ -277,7 +269,10 @@ mod tests {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            let mode = fs::metadata(&files.private_key).unwrap().permissions().mode();
+            let mode = fs::metadata(&files.private_key)
+                .unwrap()
+                .permissions()
+                .mode();
             assert_eq!(mode & 0o777, 0o600);
         }
     }

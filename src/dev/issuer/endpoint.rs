@@ -164,7 +164,11 @@ impl Endpoint {
     async fn rotate(&self, query: Option<&str>) -> Result<Value, Refusal> {
         let retire = form_urlencoded::parse(query.unwrap_or("").as_bytes())
             .any(|(name, value)| name == "retire" && value == "true");
-        let old = if retire { OldKeys::Retire } else { OldKeys::Keep };
+        let old = if retire {
+            OldKeys::Retire
+        } else {
+            OldKeys::Keep
+        };
         let kid = self.keys.rotate(old).await?;
         Ok(json!({ "kid": kid, "published": self.keys.jwks().len() }))
     }
@@ -316,6 +320,9 @@ fn json_response(status: StatusCode, body: &Value) -> Response<Body> {
         CONTENT_TYPE,
         HeaderValue::from_static("application/json; charset=utf-8"),
     );
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-cache"));
+    headers.insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("no-store, no-cache"),
+    );
     response
 }

@@ -40,7 +40,10 @@ impl SigningKey {
         let public = PublicKeyComponents::<Vec<u8>>::from(pair.public_key());
         // Azure: `kid` is the thumbprint of a certificate; there is none here, so the key's own.
         let thumbprint = digest::digest(&digest::SHA256, &public.n);
-        let kid = thumbprint.as_ref().first_chunk::<20>().ok_or(IssueError::Cryptography)?;
+        let kid = thumbprint
+            .as_ref()
+            .first_chunk::<20>()
+            .ok_or(IssueError::Cryptography)?;
         Ok(Self {
             kid: URL_SAFE_NO_PAD.encode(kid).into(),
             modulus: URL_SAFE_NO_PAD.encode(&public.n),
@@ -58,7 +61,12 @@ impl SigningKey {
     pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, IssueError> {
         let mut signature = vec![0; self.pair.public_modulus_len()];
         self.pair
-            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
+            .sign(
+                &RSA_PKCS1_SHA256,
+                &SystemRandom::new(),
+                message,
+                &mut signature,
+            )
             .map_err(|_| IssueError::Cryptography)?;
         Ok(signature)
     }

@@ -47,9 +47,11 @@ impl Endpoint {
         });
         let mut claims = match claims {
             Value::Object(claims) => claims,
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-                Map::new()
-            }
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => Map::new(),
         };
         if !application.groups.is_empty() {
             let groups = application.groups.iter().map(ToString::to_string);
@@ -74,7 +76,11 @@ pub(super) fn sign(keys: &KeyRing, claims: &Map<String, Value>) -> Result<Bearer
         "kid": key.kid(),
     });
     let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let signed = format!("{}.{}", encode(&header), encode(&Value::Object(claims.clone())));
+    let signed = format!(
+        "{}.{}",
+        encode(&header),
+        encode(&Value::Object(claims.clone()))
+    );
     let signature = key.sign(signed.as_bytes())?;
     Ok(BearerToken::new(format!(
         "{signed}.{}",

@@ -85,16 +85,16 @@ pub(super) fn method(method: &Method, headers: &HeaderMap) -> Result<Method, Fai
     }
 }
 
-/// What `path` names.
-pub(super) fn parse(path: &str) -> Result<(Collection, Target), Failure> {
+/// What `path` names for `method`.
+pub(super) fn parse(method: &Method, path: &str) -> Result<(Collection, Target), Failure> {
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let Some((first, rest)) = segments.split_first() else {
         return Err(invalid_name(path));
     };
     let first = first.to_ascii_lowercase();
     match first.as_str() {
-        "keys" => Ok((Collection::Keys, live(rest)?)),
-        "secrets" => Ok((Collection::Secrets, live(rest)?)),
+        "keys" => Ok((Collection::Keys, live(method, rest)?)),
+        "secrets" => Ok((Collection::Secrets, live(method, rest)?)),
         "deletedkeys" => Ok((Collection::Keys, deleted(rest)?)),
         "deletedsecrets" => Ok((Collection::Secrets, deleted(rest)?)),
         "certificates" | "deletedcertificates" => Err(Failure::not_built("certificates")),
@@ -103,10 +103,13 @@ pub(super) fn parse(path: &str) -> Result<(Collection, Target), Failure> {
     }
 }
 
-fn live(segments: &[&str]) -> Result<Target, Failure> {
+fn live(method: &Method, segments: &[&str]) -> Result<Target, Failure> {
     Ok(match segments {
         [] => Target::All,
-        [name] if name.eq_ignore_ascii_case("restore") => Target::Restore,
+        // For every other method this is an object of that name.
+        [name] if *method == Method::POST && name.eq_ignore_ascii_case("restore") => {
+            Target::Restore
+        }
         [name] | [name, ""] => Target::Object {
             name: checked_name(name)?,
             version: None,
@@ -166,9 +169,7 @@ fn checked_name(text: &str) -> Result<String, Failure> {
 }
 
 fn invalid_name(text: &str) -> Failure {
-    Failure::bad_parameter(format!(
-        "The request URI contains an invalid name: {text}"
-    ))
+    Failure::bad_parameter(format!("The request URI contains an invalid name: {text}"))
 }
 
 #[cfg(test)]
@@ -204,7 +205,7 @@ mod tests {
                 Secrets,
                 object("a", Some(VERSION)),
             ),
-            ("/secrets/restore", Secrets, Target::Restore),
+            ("/secrets/restore", Secrets, object("restore", None)),
             ("/secrets/a/versions", Secrets, verb("a", None, "versions")),
             ("/keys/a//sign", Keys, verb("a", None, "sign")),
             ("/keys/a/sign", Keys, verb("a", None, "sign")),
@@ -228,8 +229,16 @@ mod tests {
                 },
             ),
         ] {
-            assert_eq!(parse(path), Ok((collection, target)), "{path}");
+            assert_eq!(
+                parse(&Method::GET, path),
+                Ok((collection, target)),
+                "{path}"
+            );
         }
+        assert_eq!(
+            parse(&Method::POST, "/secrets/restore"),
+            Ok((Secrets, Target::Restore))
+        );
     }
 
     #[test]
@@ -243,7 +252,7 @@ mod tests {
             "/keys/a/b/c/d",
             "/secrets//a",
         ] {
-            let failure = parse(path).unwrap_err();
+            let failure = parse(&Method::GET, path).unwrap_err();
             assert_eq!(failure.status, http::StatusCode::BAD_REQUEST, "{path}");
         }
     }

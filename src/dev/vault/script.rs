@@ -187,17 +187,18 @@ impl Script {
         (self, Release(sender))
     }
 
-    /// Whether the vault has to do what it is asked.
-    pub(super) const fn wants_genuine(&self) -> bool {
-        matches!(self.content, Content::Genuine)
+    /// The status that replaces the genuine answer; `None` if the vault has to do what it is asked.
+    pub(super) const fn canned_status(&self) -> Option<StatusCode> {
+        match &self.content {
+            Content::Genuine => None,
+            Content::Canned(status, _) => Some(*status),
+            Content::Nothing => Some(StatusCode::OK),
+        }
     }
 
-    /// Plays the script over `response`, which is the genuine one if [`Self::wants_genuine`], and
-    /// a bare one with the usual headers otherwise.
-    pub(super) async fn play(
-        self,
-        response: Response<Bytes>,
-    ) -> Result<Response<Body>, BrokenOff> {
+    /// Plays the script over `response`: the genuine one, or a bare one of
+    /// [`Self::canned_status`] with the usual headers.
+    pub(super) async fn play(self, response: Response<Bytes>) -> Result<Response<Body>, BrokenOff> {
         if let Some(first_byte) = self.first_byte {
             // An error means that the release was dropped: the answer goes on then, too.
             let _ = first_byte.await;
@@ -205,10 +206,7 @@ impl Script {
         let (mut head, genuine) = response.into_parts();
         let mut body = match self.content {
             Content::Genuine => genuine,
-            Content::Canned(status, body) => {
-                head.status = status;
-                body
-            }
+            Content::Canned(_, body) => body,
             Content::Nothing => return Err(BrokenOff),
         };
         if let Some(link) = self.next_link {
