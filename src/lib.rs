@@ -1,6 +1,8 @@
 //! Portcullis.
 pub mod clock;
 pub mod config;
+#[cfg(feature = "dev")]
+pub mod dev;
 pub mod keyvault;
 pub mod principal;
 pub mod proxy;

@@ -1,0 +1,274 @@
+//! The people of the development tenant, what they may do, and what the vault holds for them.
+//!
+//! | name | holds | where |
+//! |---|---|---|
+//! | `admin` | Key Vault Administrator | the vault |
+//! | `secrets-user` | Key Vault Secrets User | the vault |
+//! | `reader` | Key Vault Reader | the subscription |
+//! | `crypto-user` | Key Vault Crypto User | the vault |
+//! | `db-app` | Key Vault Secrets User | the secret `app-db-password` alone |
+//! | `group-member` | Secrets User and Crypto User | through `platform-team` and a group above it |
+//! | `no-purge` | everything on secrets but delete and purge | the vault, by a custom role |
+//! | `expired-pim` | Key Vault Administrator, until an hour before the start | the resource group |
+//! | `nobody` | nothing | |
+//!
+//! The role data is written in the forms Azure exports, so that the proxy reads it with its
+//! ordinary loader.
+
+mod role_data;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::principal::{Guid, ObjectId, TenantId};
+
+use super::issuer::Application;
+use super::pki::{Pki, PkiError};
+use super::vault::Seed;
+use super::{StartError, random};
+pub use role_data::{RoleDataError, write_role_data};
+
+/// The development tenant.
+pub const TENANT: TenantId = TenantId(Guid::from_u128(0x2c1f6d0a_8b54_4e1c_9d37_5a0e7b46c912));
+
+/// The vault's name.
+pub const VAULT_NAME: &str = "portcullis-dev";
+
+/// The vault's Azure region.
+pub const LOCATION: &str = "westeurope";
+
+/// The subscription the vault pretends to be in.
+pub const SUBSCRIPTION: &str = "/subscriptions/d3a5c7e9-1b2f-4c68-8e90-7f4b6a2d1c35";
+
+/// The vault's resource group.
+pub const RESOURCE_GROUP: &str =
+    "/subscriptions/d3a5c7e9-1b2f-4c68-8e90-7f4b6a2d1c35/resourceGroups/rg-portcullis-dev";
+
+/// The vault's resource id.
+pub const RESOURCE_ID: &str = "/subscriptions/d3a5c7e9-1b2f-4c68-8e90-7f4b6a2d1c35/resourceGroups/rg-portcullis-dev/providers/Microsoft.KeyVault/vaults/portcullis-dev";
+
+/// The one secret that `db-app` may read.
+pub const DB_SECRET: &str = "app-db-password";
+
+/// The key that is there from the start.
+pub const SIGNING_KEY: &str = "signing";
+
+/// One of the sample identities: an application with a service principal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// The name by which `portcullis dev token --as` knows it.
+    pub name: &'static str,
+    /// The application's id: `client_id`, `appid`.
+    pub client_id: Guid,
+    /// The service principal's object id: `oid`, `principalId`.
+    pub object_id: ObjectId,
+    /// Its groups, nested ones included.
+    pub groups: &'static [ObjectId],
+    /// What it may do, in a few words.
+    pub about: &'static str,
+}
+
+const fn person(
+    name: &'static str,
+    client_id: u128,
+    object_id: u128,
+    about: &'static str,
+) -> Person {
+    Person {
+        name,
+        client_id: Guid::from_u128(client_id),
+        object_id: ObjectId(Guid::from_u128(object_id)),
+        groups: &[],
+        about,
+    }
+}
+
+/// The group `group-member` is in; it holds Secrets User.
+pub const PLATFORM_TEAM: ObjectId =
+    ObjectId(Guid::from_u128(0x91b7e4c2_3d58_4f06_a1c9_e25f70d8346b));
+
+/// The group `platform-team` is in; it holds Crypto User.
+pub const ENGINEERING: ObjectId = ObjectId(Guid::from_u128(0x5e08c3d9_f427_4b1a_8d66_09b3a7e1f254));
+
+/// Administrator of the vault.
+pub const ADMIN: Person = person(
+    "admin",
+    0xa4d9f1b6_07e3_4c52_b8a1_6f2d95c0e713,
+    0x1f8b3c6d_92a7_4e50_8c4f_d7e01b5a6923,
+    "may do everything",
+);
+
+/// Secrets User of the vault.
+pub const SECRETS_USER: Person = person(
+    "secrets-user",
+    0xc70e52a8_6b1d_4f93_9e28_34d8b1f7a05c,
+    0x3b92d7e4_5f0c_4816_a7d3_8e6c1f204b95,
+    "reads every secret",
+);
+
+/// Reader at the subscription.
+pub const READER: Person = person(
+    "reader",
+    0xe83b4d07_c956_4a21_8f7e_b05d6931c2a4,
+    0x58c1e09f_7d24_4b3a_9f68_2ac5d7e3106b,
+    "lists everything, reads no secret's value",
+);
+
+/// Crypto User of the vault.
+pub const CRYPTO_USER: Person = person(
+    "crypto-user",
+    0x06f7a9d3_284c_4be5_a3d0_9c71e8f254b6,
+    0x7ad40f2b_c138_4695_8be2_f5039d6e17c8,
+    "signs and encrypts with keys",
+);
+
+/// Secrets User of one secret.
+pub const DB_APP: Person = person(
+    "db-app",
+    0x29c8e6b1_d05f_4a74_9b3c_7e4f12d8a960,
+    0x94e6b17c_0a5d_4f28_b6c3_d18f72e5093a,
+    "reads the secret app-db-password and no other",
+);
+
+/// A member of a group.
+pub const GROUP_MEMBER: Person = Person {
+    groups: &[PLATFORM_TEAM, ENGINEERING],
+    ..person(
+        "group-member",
+        0x4be05f92_a7c1_4d38_86f4_c2d9e3b7105a,
+        0xb5f3280d_6e94_4c17_93ad_06e8d4c7f12b,
+        "reads secrets and uses keys, through its groups",
+    )
+};
+
+/// Holder of a custom role with `NotDataActions`.
+pub const NO_PURGE: Person = person(
+    "no-purge",
+    0x6d21b8f4_e370_4958_a14c_50f7c9de32b8,
+    0xd607f5a3_48eb_4290_8f1d_39b2c5e6a74f,
+    "manages secrets, but deletes and purges none",
+);
+
+/// Holder of a PIM grant that is over.
+pub const EXPIRED_PIM: Person = person(
+    "expired-pim",
+    0x8f53d0c6_19b4_4e7a_b920_e6a8417cd5f3,
+    0xf81a64e9_2c07_4d5b_ae36_7b90d3f5c21e,
+    "was administrator until an hour ago",
+);
+
+/// A principal without any role.
+pub const NOBODY: Person = person(
+    "nobody",
+    0xab76e2d9_50f8_4c13_9d45_1f8c03b6e7a2,
+    0x0c5d92b7_e1f6_4a38_95c0_a4e7f8d1362b,
+    "may do nothing",
+);
+
+/// Everybody.
+pub const PEOPLE: [Person; 9] = [
+    ADMIN,
+    SECRETS_USER,
+    READER,
+    CRYPTO_USER,
+    DB_APP,
+    GROUP_MEMBER,
+    NO_PURGE,
+    EXPIRED_PIM,
+    NOBODY,
+];
+
+/// The person of this name.
+pub fn named(name: &str) -> Option<&'static Person> {
+    PEOPLE.iter().find(|person| person.name == name)
+}
+
+/// Whether tokens carry a `groups` claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupsClaim {
+    /// They do, where there are groups.
+    Carried,
+    /// They do not, as Azure's Key Vault tokens for applications; groups come from an export.
+    LeftOut,
+}
+
+/// Everybody as an application of the embedded issuer.
+pub fn applications(groups: GroupsClaim) -> Vec<Application> {
+    let application = |person: &Person| Application {
+        client_id: person.client_id,
+        object_id: person.object_id,
+        groups: match groups {
+            GroupsClaim::Carried => person.groups.to_vec(),
+            GroupsClaim::LeftOut => Vec::new(),
+        },
+    };
+    PEOPLE.iter().map(application).collect()
+}
+
+/// The seeds could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SeedError {
+    /// The certificate could not be made.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// The system gave no random bytes.
+    #[error(transparent)]
+    Random(#[from] StartError),
+}
+
+/// What the vault holds from the start: the secrets `app-db-password`, `app-api-key` and `tls`, and
+/// the RSA key `signing`. Values are random and worth nothing.
+///
+/// # Errors
+/// [`SeedError`] if the system gives no keys or random bytes.
+pub fn seeds(pki: &Pki) -> Result<Vec<Seed>, SeedError> {
+    let leaf = pki.leaf(&["app.example.com"])?;
+    let pem = format!("{}{}", leaf.private_key_pem(), leaf.certificate_pem());
+    let secret = |name: &str, value: String, content_type: &str| Seed::Secret {
+        name: name.into(),
+        value: value.into(),
+        content_type: content_type.into(),
+    };
+    Ok(vec![
+        secret(DB_SECRET, worthless()?, "text/plain"),
+        secret("app-api-key", worthless()?, "text/plain"),
+        secret("tls", pem, "application/x-pem-file"),
+        Seed::RsaKey {
+            name: SIGNING_KEY.into(),
+        },
+    ])
+}
+
+fn worthless() -> Result<String, StartError> {
+    let bytes = random::<12>()?;
+    Ok(format!("dev-only-{}", URL_SAFE_NO_PAD.encode(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::keyvault::VaultName;
+    use crate::rbac::Scope;
+
+    #[test]
+    fn the_resource_id_is_that_of_the_vault() {
+        let scope: Scope = RESOURCE_ID.parse().unwrap();
+        let name: VaultName = VAULT_NAME.parse().unwrap();
+        assert_eq!(scope.vault_name(), Ok(name));
+        assert!(RESOURCE_GROUP.parse::<Scope>().unwrap().contains(&scope));
+        assert!(SUBSCRIPTION.parse::<Scope>().unwrap().contains(&scope));
+    }
+
+    #[test]
+    fn nobody_shares_an_id() {
+        let mut ids = HashSet::new();
+        for person in PEOPLE {
+            assert!(ids.insert(person.client_id), "{}", person.name);
+            assert!(ids.insert(person.object_id.0), "{}", person.name);
+            assert_eq!(named(person.name), Some(&person));
+        }
+        assert!(ids.insert(PLATFORM_TEAM.0) && ids.insert(ENGINEERING.0));
+    }
+}

@@ -1,0 +1,189 @@
+//! The embedded vault: secrets and keys that really behave, in memory, over TLS.
+//!
+//! It authenticates every request as Key Vault does, with the challenge SDKs start from, and then
+//! decides no roles: whoever has a good token may do everything. That is the point: what a test
+//! sees refused was refused by the proxy.
+//!
+//! * Secrets: set, get, update, list, versions, delete, recover, purge, backup, restore.
+//! * Keys: the same with create and import, and encrypt, decrypt, sign, verify, wrap and unwrap
+//!   with real RSA and elliptic curves.
+//! * Everything else is 501 in Key Vault's error shape.
+//!
+//! Deleting and recovering take effect at once. Deleted objects are purged after 90 days of the
+//! clock. The [journal](JournalEntry) says what arrived, and a [`Script`] makes the vault have a
+//! bad day.
+//!
+//! Source: <https://learn.microsoft.com/rest/api/keyvault/>.
+
+mod authn;
+mod backup;
+mod body;
+mod crypto;
+mod failure;
+mod front;
+mod journal;
+mod keys;
+mod objects;
+mod paging;
+mod route;
+mod script;
+mod secrets;
+mod shelf;
+mod store;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::clock::Clock;
+use crate::keyvault::Authority;
+
+use super::server::{Bound, Running};
+use super::{StartError, unix_seconds};
+pub use authn::Trust;
+use front::Front;
+pub use journal::JournalEntry;
+pub use script::{Release, Script};
+use store::Store;
+
+/// What a vault is started with.
+#[derive(Clone, Debug)]
+pub struct VaultSettings {
+    /// The port of 127.0.0.1; 0 lets the system choose.
+    pub port: u16,
+    /// What the vault calls itself in ids and links. Port 0 stands for the port it listens on.
+    /// A request for another host is 421.
+    pub authority: Authority,
+    /// The Azure region it pretends to be in.
+    pub location: Box<str>,
+    /// Whose tokens it takes.
+    pub trust: Trust,
+    /// What it holds from the start.
+    pub seeds: Vec<Seed>,
+    /// The server's certificate.
+    pub tls: Arc<rustls::ServerConfig>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// An object the vault holds from the start.
+#[derive(Clone)]
+pub enum Seed {
+    /// An RSA key of 2048 bits.
+    RsaKey {
+        /// Its name.
+        name: Box<str>,
+    },
+    /// A secret.
+    Secret {
+        /// Its name.
+        name: Box<str>,
+        /// Its value.
+        value: Box<str>,
+        /// Its content type.
+        content_type: Box<str>,
+    },
+}
+
+impl fmt::Debug for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Seed({})", self.name())
+    }
+}
+
+impl Seed {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::RsaKey { name } | Self::Secret { name, .. } => name,
+        }
+    }
+
+    async fn sow(&self, store: &Store, now: i64) -> Result<(), StartError> {
+        let sown = match self {
+            Self::RsaKey { name } => {
+                let body = json!({ "kty": "RSA" }).to_string();
+                store.create_key(name, body.as_bytes(), now).await
+            }
+            Self::Secret {
+                name,
+                value,
+                content_type,
+            } => {
+                let body = json!({ "value": value, "contentType": content_type }).to_string();
+                store.set_secret(name, body.as_bytes(), now)
+            }
+        };
+        sown.map(drop)
+            .map_err(|_| StartError::Seed(self.name().into()))
+    }
+}
+
+/// Starts the vault.
+///
+/// # Errors
+/// [`StartError`] if the port is taken, a setting cannot be used, or the system gives no keys.
+pub async fn start(settings: VaultSettings) -> Result<VaultHandle, StartError> {
+    let bound = Bound::bind(settings.port).await?;
+    let port = bound.address().port();
+    let authority = match settings.authority.port() {
+        0 => settings.authority.with_port(port),
+        _ => settings.authority.clone(),
+    };
+    let store = Store::new(authority)?;
+    let now = unix_seconds(settings.clock.now());
+    for seed in &settings.seeds {
+        seed.sow(&store, now).await?;
+    }
+    let tls = Arc::clone(&settings.tls);
+    let front = Arc::new(Front::new(settings, store, port)?);
+    let running = bound.serve(tls, Arc::clone(&front));
+    Ok(VaultHandle { front, running })
+}
+
+/// A running vault. Dropping it ends it at once.
+#[derive(Debug)]
+pub struct VaultHandle {
+    front: Arc<Front>,
+    running: Running,
+}
+
+impl VaultHandle {
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.running.address()
+    }
+
+    /// What it calls itself.
+    pub fn authority(&self) -> &Authority {
+        self.front.authority()
+    }
+
+    /// The requests that reached it, oldest first, refused ones included; the latest 4096.
+    pub fn journal(&self) -> Vec<JournalEntry> {
+        self.front.journal.entries()
+    }
+
+    /// How many requests have reached it.
+    pub fn journal_len(&self) -> u64 {
+        self.front.journal.len()
+    }
+
+    /// Waits until `count` requests have reached it, whether answered or not.
+    pub async fn reached(&self, count: u64) {
+        self.front.journal.reached(count).await;
+    }
+
+    /// Has the next authenticated request for `path` answered by `script`. Slashes at the ends of
+    /// the path do not matter, nor does the query. Scripts for one path are used up in order.
+    pub fn next_response(&self, path: &str, script: Script) {
+        self.front.scripts.queue(path, script);
+    }
+
+    /// Stops: answers in flight may finish, for a few seconds.
+    pub async fn stop(self) {
+        self.running.stop().await;
+    }
+}

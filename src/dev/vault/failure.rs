@@ -1,0 +1,156 @@
+//! Refusals, in Key Vault's own words where they are known.
+//!
+//! Source: <https://learn.microsoft.com/azure/key-vault/general/rest-error-codes>.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::route::Collection;
+
+/// What the vault answers instead of what it was asked for.
+///
+/// SECURITY: a message never holds a secret value, key material or a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) status: StatusCode,
+    code: &'static str,
+    message: String,
+    inner: Option<&'static str>,
+}
+
+impl Failure {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+            inner: None,
+        }
+    }
+
+    fn with_inner(mut self, inner: &'static str) -> Self {
+        self.inner = Some(inner);
+        self
+    }
+
+    /// The request cannot be understood.
+    pub(super) fn bad_parameter(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BadParameter", message)
+    }
+
+    /// The token is missing or not good.
+    pub(super) fn unauthorized(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", message)
+    }
+
+    /// The object's state or its key operations do not allow the operation.
+    pub(super) fn forbidden(inner: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", message).with_inner(inner)
+    }
+
+    /// The embedded vault lacks this part of Key Vault.
+    pub(super) fn not_built(what: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "NotImplemented",
+            format!(
+                "The embedded development vault does not have {what}. It has secrets, and keys \
+                 with their cryptographic operations."
+            ),
+        )
+    }
+
+    /// The path exists, but not for this method.
+    pub(super) fn wrong_method(method: &str) -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "MethodNotAllowed",
+            format!("The method {method} is not allowed on this resource."),
+        )
+    }
+
+    /// The cryptography failed for a reason that is not the caller's.
+    pub(super) fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "InternalServerError",
+            "The embedded development vault failed.",
+        )
+    }
+
+    /// There is no such live object.
+    pub(super) fn not_found(collection: Collection, name: &str) -> Self {
+        let (code, message) = match collection {
+            Collection::Keys => (
+                "KeyNotFound",
+                format!(
+                    "A key with (name/id) {name} was not found in this key vault. If you recently \
+                     deleted this key you may be able to recover it using the correct recovery \
+                     command. For help resolving this issue, please see \
+                     https://go.microsoft.com/fwlink/?linkid=2125182"
+                ),
+            ),
+            Collection::Secrets => (
+                "SecretNotFound",
+                format!(
+                    "A secret with (name/id) {name} was not found in this key vault. If you \
+                     recently deleted this secret you may be able to recover it using the correct \
+                     recovery command. For help resolving this issue, please see \
+                     https://go.microsoft.com/fwlink/?linkid=2125182"
+                ),
+            ),
+        };
+        Self::new(StatusCode::NOT_FOUND, code, message)
+    }
+
+    /// There is no such deleted object.
+    pub(super) fn deleted_not_found(collection: Collection, name: &str) -> Self {
+        let (code, noun) = match collection {
+            Collection::Keys => ("KeyNotFound", "Key"),
+            Collection::Secrets => ("SecretNotFound", "Secret"),
+        };
+        Self::new(
+            StatusCode::NOT_FOUND,
+            code,
+            format!("Deleted {noun} not found: {name}"),
+        )
+    }
+
+    /// The name belongs to a deleted object.
+    pub(super) fn deleted_but_recoverable(collection: Collection, name: &str) -> Self {
+        let noun = match collection {
+            Collection::Keys => "Key",
+            Collection::Secrets => "Secret",
+        };
+        Self::new(
+            StatusCode::CONFLICT,
+            "Conflict",
+            format!(
+                "{noun} {name} is currently in a deleted but recoverable state, and its name \
+                 cannot be reused; in this state, the object can only be recovered or purged."
+            ),
+        )
+        .with_inner("ObjectIsDeletedButRecoverable")
+    }
+
+    /// The name is taken by a live object.
+    pub(super) fn already_exists(id: &str) -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "Conflict",
+            format!(
+                "There was a conflict restoring '{id}' in this vault. Please check that the name \
+                 is not already in use."
+            ),
+        )
+    }
+
+    /// The body in Key Vault's shape.
+    pub(super) fn body(&self) -> Value {
+        let mut error = json!({ "code": self.code, "message": self.message });
+        if let (Some(inner), Some(error)) = (self.inner, error.as_object_mut()) {
+            error.insert("innererror".to_owned(), json!({ "code": inner }));
+        }
+        json!({ "error": error })
+    }
+}

@@ -1,0 +1,359 @@
+//! Requests in, answers out: admission, journal, scripts, and the headers Key Vault sends.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, HOST, PRAGMA, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::dev::server::{Body, BrokenOff, Peer, Service, whole};
+use crate::dev::{StartError, unix_seconds};
+use crate::keyvault::Authority;
+
+use super::VaultSettings;
+use super::authn::Trust;
+use super::failure::Failure;
+use super::journal::{EntryNumber, Journal};
+use super::keys::{CryptoVerb, Key};
+use super::objects::Answer;
+use super::paging::Query;
+use super::route::{self, Collection, Target};
+use super::script::{Script, Scripts};
+use super::secrets::Secret;
+use super::store::{Shelved, Store};
+
+/// The longest request body.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
+
+/// The headers of every answer that do not vary.
+const FIXED_HEADERS: [(HeaderName, &str); 7] = [
+    (CACHE_CONTROL, "no-cache"),
+    (PRAGMA, "no-cache"),
+    (EXPIRES, "-1"),
+    (
+        HeaderName::from_static("x-ms-keyvault-service-version"),
+        "1.9.2500.1",
+    ),
+    (
+        HeaderName::from_static("x-ms-keyvault-network-info"),
+        "conn_type=Ipv4;addr=127.0.0.1;act_addr_fam=InterNetwork;",
+    ),
+    (HeaderName::from_static("x-content-type-options"), "nosniff"),
+    (
+        HeaderName::from_static("strict-transport-security"),
+        "max-age=31536000;includeSubDomains",
+    ),
+];
+
+/// The headers of an allowed request: they tell of the vault's own decision, and a proxy must not
+/// pass them on.
+const RBAC_HEADERS: [(HeaderName, &str); 2] = [
+    (
+        HeaderName::from_static("x-ms-keyvault-rbac-assignment-id"),
+        "7e7d0c3a-52d5-4f0e-9c43-6f1b7a1d9e52",
+    ),
+    (
+        HeaderName::from_static("x-ms-keyvault-rbac-cache"),
+        "ra_age=12;da_age=12;rd_age=12;brd_age=12;ra_notif_age=12;dec_lev=1;",
+    ),
+];
+
+/// The vault behind its server.
+#[derive(Debug)]
+pub(super) struct Front {
+    store: Store,
+    trust: Trust,
+    challenge: HeaderValue,
+    location: HeaderValue,
+    clock: Arc<dyn Clock>,
+    /// The authority with the port it really listens on.
+    listening: Authority,
+    pub(super) journal: Journal,
+    pub(super) scripts: Scripts,
+}
+
+/// One request, read.
+struct Call {
+    method: Method,
+    target: Target,
+    query: Query,
+    body: Bytes,
+    now: i64,
+}
+
+impl Service for Front {
+    async fn answer(
+        self: Arc<Self>,
+        peer: Arc<Peer>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, BrokenOff> {
+        let host = host(&request);
+        let server_name = peer.server_name.as_deref();
+        let number = self.journal.arrived(&request, host.as_deref(), server_name);
+        let client_request_id = request.headers().get(CLIENT_REQUEST_ID).cloned();
+        let (mut response, script) = self.respond(request, host.as_deref(), number).await;
+        if let Some(id) = client_request_id {
+            response.headers_mut().insert(CLIENT_REQUEST_ID, id);
+        }
+        let response = match script {
+            None => response.map(whole),
+            Some(script) => script.play(response).await?,
+        };
+        self.journal.answered(number, response.status());
+        Ok(response)
+    }
+}
+
+impl Front {
+    pub(super) fn new(
+        settings: VaultSettings,
+        store: Store,
+        port: u16,
+    ) -> Result<Self, StartError> {
+        Ok(Self {
+            listening: store.authority.with_port(port),
+            store,
+            challenge: settings.trust.challenge()?,
+            trust: settings.trust,
+            location: HeaderValue::try_from(&*settings.location)
+                .map_err(|_| StartError::Setting("location"))?,
+            clock: settings.clock,
+            journal: Journal::new(),
+            scripts: Scripts::default(),
+        })
+    }
+
+    pub(super) const fn authority(&self) -> &Authority {
+        &self.store.authority
+    }
+
+    /// The answer before a script alters it, and the script.
+    async fn respond(
+        &self,
+        request: Request<Incoming>,
+        host: Option<&str>,
+        number: EntryNumber,
+    ) -> (Response<Bytes>, Option<Script>) {
+        let now = unix_seconds(self.clock.now());
+        let admitted = self
+            .check_host(host)
+            .and_then(|()| self.trust.caller(request.headers(), now));
+        match admitted {
+            Ok(caller) => self.journal.recognized(number, caller),
+            Err(failure) => return (self.failed(&failure), None),
+        }
+        let script = self.scripts.take(request.uri().path());
+        let canned = script.as_ref().and_then(Script::canned_status);
+        let response = match canned {
+            Some(status) => self.response(status, Bytes::new()),
+            None => match self.operate(request, now).await {
+                Ok(Answer::Json(body)) => self.response(StatusCode::OK, body.to_string().into()),
+                Ok(Answer::Nothing) => self.response(StatusCode::NO_CONTENT, Bytes::new()),
+                Err(failure) => self.failed(&failure),
+            },
+        };
+        (response, script)
+    }
+
+    /// Azure: the service answers for its own host name only.
+    fn check_host(&self, host: Option<&str>) -> Result<(), Failure> {
+        let asked: Option<Authority> = host.and_then(|host| host.parse().ok());
+        if asked.is_some_and(|host| host == self.store.authority || host == self.listening) {
+            return Ok(());
+        }
+        Err(Failure::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "BadParameter",
+            format!("This vault is {}.", self.store.authority),
+        ))
+    }
+
+    async fn operate(&self, request: Request<Incoming>, now: i64) -> Result<Answer, Failure> {
+        let (head, body) = request.into_parts();
+        let method = route::method(&head.method, &head.headers)?;
+        let query = Query::parse(head.uri.query().unwrap_or_default())?;
+        let (collection, target) = route::parse(&method, head.uri.path())?;
+        let call = Call {
+            method,
+            target,
+            query,
+            body: read(body).await?,
+            now,
+        };
+        match collection {
+            Collection::Keys => self.key_call(&call).await,
+            Collection::Secrets => self.secret_call(&call),
+        }
+    }
+
+    fn secret_call(&self, call: &Call) -> Result<Answer, Failure> {
+        let Call { body, now, .. } = call;
+        match (call.method.as_str(), &call.target) {
+            (
+                "PUT",
+                Target::Object {
+                    name,
+                    version: None,
+                },
+            ) => self.store.set_secret(name, body, *now),
+            ("GET", Target::Object { name, version }) => {
+                self.store.secret(name, version.as_deref(), *now)
+            }
+            ("PATCH", Target::Object { name, version }) => {
+                self.store
+                    .update_secret(name, version.as_deref(), body, *now)
+            }
+            _ => self.common_call::<Secret>(call),
+        }
+    }
+
+    async fn key_call(&self, call: &Call) -> Result<Answer, Failure> {
+        let Call { body, now, .. } = call;
+        match (call.method.as_str(), &call.target) {
+            (
+                "PUT",
+                Target::Object {
+                    name,
+                    version: None,
+                },
+            ) => self.store.import_key(name, body, *now),
+            ("GET", Target::Object { name, version }) => {
+                self.store.key(name, version.as_deref(), *now)
+            }
+            ("PATCH", Target::Object { name, version }) => {
+                self.store.update_key(name, version.as_deref(), body, *now)
+            }
+            (
+                method,
+                Target::Verb {
+                    name,
+                    version,
+                    verb,
+                },
+            ) => match (method, verb.as_str(), CryptoVerb::named(verb)) {
+                ("POST", _, Some(crypto)) => {
+                    let version = version.as_deref();
+                    self.store.operate(name, version, crypto, body, *now)
+                }
+                ("POST", "create", _) if version.is_none() => {
+                    self.store.create_key(name, body, *now).await
+                }
+                (_, "rotate" | "rotationpolicy", _) => Err(Failure::not_built("key rotation")),
+                (_, "release" | "export", _) => Err(Failure::not_built("key release")),
+                (_, "attestation" | "securewrapkey" | "secureunwrapkey", _) => {
+                    Err(Failure::not_built("keys protected by hardware"))
+                }
+                _ => self.common_call::<Key>(call),
+            },
+            _ => self.common_call::<Key>(call),
+        }
+    }
+
+    fn common_call<C: Shelved>(&self, call: &Call) -> Result<Answer, Failure> {
+        let Call { query, now, .. } = call;
+        let store = &self.store;
+        let method = call.method.as_str();
+        match (method, &call.target) {
+            ("GET", Target::All) => Ok(store.list::<C>(query, *now)),
+            ("GET", Target::AllDeleted) => Ok(store.list_deleted::<C>(query, *now)),
+            ("POST", Target::Restore) => store.restore::<C>(&call.body, *now),
+            (
+                "DELETE",
+                Target::Object {
+                    name,
+                    version: None,
+                },
+            ) => store.delete::<C>(name, *now),
+            ("GET", Target::Deleted { name }) => store.deleted::<C>(name, *now),
+            ("DELETE", Target::Deleted { name }) => store.purge::<C>(name, *now),
+            (
+                _,
+                Target::Verb {
+                    name,
+                    version: None,
+                    verb,
+                },
+            ) => match (method, verb.as_str()) {
+                ("GET", "versions") => store.versions::<C>(name, query, *now),
+                ("POST", "backup") => store.backup::<C>(name, *now),
+                _ => Err(unknown_verb(method, verb)),
+            },
+            ("POST", Target::DeletedVerb { name, verb }) if verb == "recover" => {
+                store.recover::<C>(name, *now)
+            }
+            (_, Target::Verb { verb, .. } | Target::DeletedVerb { verb, .. }) => {
+                Err(unknown_verb(method, verb))
+            }
+            _ => Err(Failure::wrong_method(method)),
+        }
+    }
+
+    fn failed(&self, failure: &Failure) -> Response<Bytes> {
+        self.response(failure.status, failure.body().to_string().into())
+    }
+
+    /// An answer with Key Vault's headers.
+    fn response(&self, status: StatusCode, body: Bytes) -> Response<Bytes> {
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        let mut set = |name, value| headers.insert(name, value);
+        for (name, value) in FIXED_HEADERS {
+            set(name, HeaderValue::from_static(value));
+        }
+        if status != StatusCode::NO_CONTENT {
+            set(
+                CONTENT_TYPE,
+                HeaderValue::from_static("application/json; charset=utf-8"),
+            );
+        }
+        set(
+            HeaderName::from_static("x-ms-keyvault-region"),
+            self.location.clone(),
+        );
+        if let Ok(id) = HeaderValue::try_from(Uuid::new_v4().to_string()) {
+            set(HeaderName::from_static("x-ms-request-id"), id);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            set(WWW_AUTHENTICATE, self.challenge.clone());
+        }
+        if status.is_success() {
+            for (name, value) in RBAC_HEADERS {
+                set(name, HeaderValue::from_static(value));
+            }
+        }
+        response
+    }
+}
+
+/// What the request is for: `:authority` in HTTP/2, the one `Host` in HTTP/1.
+fn host<B>(request: &Request<B>) -> Option<String> {
+    if let Some(authority) = request.uri().authority() {
+        return Some(authority.to_string());
+    }
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let host = hosts.next()?.to_str().ok()?;
+    hosts.next().is_none().then(|| host.to_owned())
+}
+
+async fn read(body: Incoming) -> Result<Bytes, Failure> {
+    match Limited::new(body, MAX_BODY_BYTES).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Failure::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "BadParameter",
+            format!("The request body is longer than {MAX_BODY_BYTES} bytes."),
+        )),
+        Err(_) => Err(Failure::bad_parameter("The request body breaks off.")),
+    }
+}
+
+fn unknown_verb(method: &str, verb: &str) -> Failure {
+    Failure::bad_parameter(format!("Method {method} does not allow operation '{verb}'"))
+}

@@ -1,0 +1,173 @@
+//! What secrets and keys do alike: lists, versions, soft delete, backup and restore.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::body;
+use super::failure::Failure;
+use super::paging::Query;
+use super::shelf::{Content, Deleted, Version};
+use super::store::{Shelved, Store};
+
+/// What the vault answers when it does what it was asked.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// 200 with this body.
+    Json(Value),
+    /// 204.
+    Nothing,
+}
+
+#[derive(Deserialize)]
+struct RestoreBody {
+    value: String,
+}
+
+impl Store {
+    /// The bundle of one version, without a secret's value.
+    pub(super) fn bundle<C: Content>(
+        &self,
+        name: &str,
+        version: &Version<C>,
+    ) -> Map<String, Value> {
+        let id = self.versioned_id::<C>(name, &version.id);
+        let mut bundle = version.content.bundle(&id);
+        add_common(&mut bundle, version);
+        bundle
+    }
+
+    /// `GET /{collection}`.
+    pub(super) fn list<C: Shelved>(&self, query: &Query, now: i64) -> Answer {
+        let shelf = self.shelf::<C>(now);
+        let items = shelf.live_after(query.after.as_deref());
+        let items = items.map(|(key, object)| {
+            let item = self.item(&self.id::<C>(&object.name), &object.latest);
+            (key, Value::Object(item))
+        });
+        let path = format!("/{}", C::COLLECTION.path());
+        Answer::Json(query.page(&self.authority, &path, items))
+    }
+
+    /// `GET /{collection}/{name}/versions`.
+    pub(super) fn versions<C: Shelved>(
+        &self,
+        name: &str,
+        query: &Query,
+        now: i64,
+    ) -> Result<Answer, Failure> {
+        let shelf = self.shelf::<C>(now);
+        let object = shelf.object(name)?;
+        let mut versions = object.versions();
+        if let Some(after) = &query.after {
+            // Leaves the iterator behind the version with the marker.
+            versions.by_ref().find(|version| *version.id == **after);
+        }
+        let items = versions.map(|version| {
+            let id = self.versioned_id::<C>(&object.name, &version.id);
+            (&*version.id, Value::Object(self.item(&id, version)))
+        });
+        let path = format!("/{}/{}/versions", C::COLLECTION.path(), object.name);
+        Ok(Answer::Json(query.page(&self.authority, &path, items)))
+    }
+
+    /// `DELETE /{collection}/{name}`: takes effect at once.
+    pub(super) fn delete<C: Shelved>(&self, name: &str, now: i64) -> Result<Answer, Failure> {
+        let mut shelf = self.shelf::<C>(now);
+        let deleted = shelf.delete(name, now)?;
+        Ok(Answer::Json(self.deleted_bundle(deleted)))
+    }
+
+    /// `GET /deleted{collection}`.
+    pub(super) fn list_deleted<C: Shelved>(&self, query: &Query, now: i64) -> Answer {
+        let shelf = self.shelf::<C>(now);
+        let items = shelf.deleted_after(query.after.as_deref());
+        let items = items.map(|(key, deleted)| {
+            let object = &deleted.object;
+            let mut item = self.item(&self.id::<C>(&object.name), &object.latest);
+            self.add_deletion(&mut item, deleted);
+            (key, Value::Object(item))
+        });
+        let path = format!("/{}", C::COLLECTION.deleted_path());
+        Answer::Json(query.page(&self.authority, &path, items))
+    }
+
+    /// `GET /deleted{collection}/{name}`.
+    pub(super) fn deleted<C: Shelved>(&self, name: &str, now: i64) -> Result<Answer, Failure> {
+        let shelf = self.shelf::<C>(now);
+        Ok(Answer::Json(self.deleted_bundle(shelf.deleted(name)?)))
+    }
+
+    /// `POST /deleted{collection}/{name}/recover`: takes effect at once.
+    pub(super) fn recover<C: Shelved>(&self, name: &str, now: i64) -> Result<Answer, Failure> {
+        let mut shelf = self.shelf::<C>(now);
+        let object = shelf.recover(name)?;
+        let bundle = self.bundle(&object.name, &object.latest);
+        Ok(Answer::Json(bundle.into()))
+    }
+
+    /// `DELETE /deleted{collection}/{name}`.
+    pub(super) fn purge<C: Shelved>(&self, name: &str, now: i64) -> Result<Answer, Failure> {
+        self.shelf::<C>(now).purge(name)?;
+        Ok(Answer::Nothing)
+    }
+
+    /// `POST /{collection}/{name}/backup`.
+    pub(super) fn backup<C: Shelved>(&self, name: &str, now: i64) -> Result<Answer, Failure> {
+        let shelf = self.shelf::<C>(now);
+        let blob = self.backup_key.seal(shelf.object(name)?)?;
+        Ok(Answer::Json(json!({ "value": blob })))
+    }
+
+    /// `POST /{collection}/restore`.
+    pub(super) fn restore<C: Shelved>(&self, body: &[u8], now: i64) -> Result<Answer, Failure> {
+        let body: RestoreBody = body::read(body)?;
+        let object = self.backup_key.open::<C>(&body.value)?;
+        let id = self.id::<C>(&object.name);
+        let mut shelf = self.shelf::<C>(now);
+        let object = shelf.put_back(object, &id)?;
+        let bundle = self.bundle(&object.name, &object.latest);
+        Ok(Answer::Json(bundle.into()))
+    }
+
+    /// The id of an object, without a version.
+    fn id<C: Content>(&self, name: &str) -> String {
+        format!("https://{}/{}/{name}", self.authority, C::COLLECTION.path())
+    }
+
+    /// The id of one version.
+    pub(super) fn versioned_id<C: Content>(&self, name: &str, version: &str) -> String {
+        format!("{}/{version}", self.id::<C>(name))
+    }
+
+    fn item<C: Content>(&self, id: &str, version: &Version<C>) -> Map<String, Value> {
+        let mut item = version.content.item(id);
+        add_common(&mut item, version);
+        item
+    }
+
+    fn deleted_bundle<C: Content>(&self, deleted: &Deleted<C>) -> Value {
+        let object = &deleted.object;
+        let mut bundle = self.bundle(&object.name, &object.latest);
+        self.add_deletion(&mut bundle, deleted);
+        bundle.into()
+    }
+
+    fn add_deletion<C: Content>(&self, shown: &mut Map<String, Value>, deleted: &Deleted<C>) {
+        let recovery_id = format!(
+            "https://{}/{}/{}",
+            self.authority,
+            C::COLLECTION.deleted_path(),
+            deleted.object.name
+        );
+        shown.insert("recoveryId".to_owned(), recovery_id.into());
+        shown.insert("deletedDate".to_owned(), deleted.at.into());
+        shown.insert("scheduledPurgeDate".to_owned(), deleted.purged_at().into());
+    }
+}
+
+fn add_common<C>(shown: &mut Map<String, Value>, version: &Version<C>) {
+    shown.insert("attributes".to_owned(), version.attributes.render());
+    if let Some(tags) = &version.tags {
+        shown.insert("tags".to_owned(), json!(tags));
+    }
+}

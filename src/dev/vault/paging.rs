@@ -1,0 +1,106 @@
+//! The query of a request, and lists page by page.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use crate::keyvault::{ApiVersion, Authority};
+
+use super::failure::Failure;
+
+/// Azure: items on a page, unless `maxresults` asks for fewer.
+const MAX_RESULTS: usize = 25;
+
+/// What a request says after `?`.
+#[derive(Debug)]
+pub(super) struct Query {
+    api_version: ApiVersion,
+    max_results: usize,
+    /// The last item of the page before.
+    pub(super) after: Option<String>,
+}
+
+impl Query {
+    /// Reads a query; parameters the vault does not know are ignored.
+    pub(super) fn parse(query: &str) -> Result<Self, Failure> {
+        let find = |wanted: &str| {
+            form_urlencoded::parse(query.as_bytes())
+                .find(|(name, _)| name == wanted)
+                .map(|(_, value)| value.into_owned())
+        };
+        let api_version = find("api-version").ok_or_else(|| {
+            Failure::bad_parameter("The api-version query parameter is required.")
+        })?;
+        let parsed = api_version.parse().map_err(|_| {
+            Failure::bad_parameter(format!(
+                "The specified version ({api_version}) is not recognized. Consider using the \
+                 latest supported version (2026-04-01)."
+            ))
+        })?;
+        let max_results = match find("maxresults") {
+            None => MAX_RESULTS,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|count| (1..=MAX_RESULTS).contains(count))
+                .ok_or_else(|| {
+                    Failure::bad_parameter("The maxresults parameter must be from 1 to 25.")
+                })?,
+        };
+        let after = find("$skiptoken")
+            .map(|token| read_token(&token))
+            .transpose()?;
+        Ok(Self {
+            api_version: parsed,
+            max_results,
+            after,
+        })
+    }
+
+    /// One page of `items`, which begin after [`Self::after`]; each comes with its marker.
+    ///
+    /// Azure: `nextLink` names the port even if it is 443, unlike every id.
+    pub(super) fn page<'a>(
+        &self,
+        authority: &Authority,
+        path: &str,
+        items: impl Iterator<Item = (&'a str, Value)>,
+    ) -> Value {
+        let mut items = items.peekable();
+        let mut value = Vec::new();
+        let mut last = None;
+        while value.len() < self.max_results {
+            let Some((marker, item)) = items.next() else {
+                break;
+            };
+            last = Some(marker);
+            value.push(item);
+        }
+        let mut page = json!({ "value": value, "nextLink": null });
+        if let (Some(marker), Some(_), Some(page)) = (last, items.peek(), page.as_object_mut()) {
+            let link = format!(
+                "https://{}:{}{path}?api-version={}&$skiptoken={}&maxresults={}",
+                authority.host(),
+                authority.port(),
+                self.api_version.as_str(),
+                write_token(marker),
+                self.max_results,
+            );
+            page.insert("nextLink".to_owned(), link.into());
+        }
+        page
+    }
+}
+
+fn write_token(marker: &str) -> String {
+    URL_SAFE_NO_PAD.encode(json!({ "NextMarker": marker }).to_string())
+}
+
+fn read_token(token: &str) -> Result<String, Failure> {
+    let marker = || {
+        let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let value: Value = serde_json::from_slice(&bytes).ok()?;
+        value.get("NextMarker")?.as_str().map(str::to_owned)
+    };
+    marker().ok_or_else(|| Failure::bad_parameter("The $skiptoken parameter is not valid."))
+}

@@ -1,0 +1,157 @@
+//! Secrets: set, get and update. What they share with keys is in [`super::objects`].
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::body::{self, AttributesBody, check_tags};
+use super::failure::Failure;
+use super::objects::Answer;
+use super::route::Collection;
+use super::shelf::{Content, Tags, Version};
+use super::store::Store;
+
+/// Azure: bytes of a secret's value.
+const MAX_VALUE_BYTES: usize = 25 * 1024;
+/// Azure: characters of a content type.
+const MAX_CONTENT_TYPE_CHARS: usize = 255;
+
+/// What a secret version holds.
+#[derive(Clone, Deserialize, Serialize)]
+pub(super) struct Secret {
+    value: Box<str>,
+    content_type: Option<Box<str>>,
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(redacted)")
+    }
+}
+
+impl Content for Secret {
+    const COLLECTION: Collection = Collection::Secrets;
+
+    fn bundle(&self, id: &str) -> Map<String, Value> {
+        let mut bundle = Map::new();
+        bundle.insert("id".to_owned(), id.into());
+        if let Some(content_type) = &self.content_type {
+            bundle.insert("contentType".to_owned(), json!(content_type));
+        }
+        bundle
+    }
+
+    fn item(&self, id: &str) -> Map<String, Value> {
+        self.bundle(id)
+    }
+
+    fn to_backup(&self) -> Result<Value, Failure> {
+        serde_json::to_value(self).map_err(|_| Failure::internal())
+    }
+
+    fn from_backup(value: Value) -> Result<Self, Failure> {
+        serde_json::from_value(value).map_err(|_| Failure::internal())
+    }
+}
+
+#[derive(Deserialize)]
+struct SetBody {
+    value: Box<str>,
+    #[serde(rename = "contentType")]
+    content_type: Option<Box<str>>,
+    tags: Option<Tags>,
+    #[serde(default)]
+    attributes: Option<AttributesBody>,
+}
+
+#[derive(Deserialize)]
+struct UpdateBody {
+    #[serde(rename = "contentType")]
+    content_type: Option<Box<str>>,
+    tags: Option<Tags>,
+    attributes: Option<AttributesBody>,
+}
+
+impl Store {
+    /// `PUT /secrets/{name}`: a new version.
+    pub(super) fn set_secret(&self, name: &str, body: &[u8], now: i64) -> Result<Answer, Failure> {
+        let body: SetBody = body::read(body)?;
+        if body.value.len() > MAX_VALUE_BYTES {
+            return Err(Failure::bad_parameter(format!(
+                "The secret's value is longer than {MAX_VALUE_BYTES} bytes."
+            )));
+        }
+        check_content_type(body.content_type.as_deref())?;
+        check_tags(body.tags.as_ref())?;
+        let attributes = body.attributes.unwrap_or_default().new_version(now)?;
+        let secret = Secret {
+            value: body.value,
+            content_type: body.content_type,
+        };
+        let mut shelf = self.shelf::<Secret>(now);
+        let object = shelf.add(name, Version::new(attributes, body.tags, secret))?;
+        Ok(self.with_value(&object.name, &object.latest))
+    }
+
+    /// `GET /secrets/{name}[/{version}]`.
+    ///
+    /// Azure: a disabled secret is refused; one outside its dates is not.
+    pub(super) fn secret(
+        &self,
+        name: &str,
+        version: Option<&str>,
+        now: i64,
+    ) -> Result<Answer, Failure> {
+        let shelf = self.shelf::<Secret>(now);
+        let (object, version) = shelf.version(name, version)?;
+        if !version.attributes.enabled {
+            return Err(Failure::forbidden(
+                "SecretDisabled",
+                "Operation get is not allowed on a disabled secret.",
+            ));
+        }
+        Ok(self.with_value(&object.name, version))
+    }
+
+    /// `PATCH /secrets/{name}[/{version}]`.
+    pub(super) fn update_secret(
+        &self,
+        name: &str,
+        version: Option<&str>,
+        body: &[u8],
+        now: i64,
+    ) -> Result<Answer, Failure> {
+        let body: UpdateBody = body::read(body)?;
+        check_content_type(body.content_type.as_deref())?;
+        check_tags(body.tags.as_ref())?;
+        let mut shelf = self.shelf::<Secret>(now);
+        let changed = shelf.version_mut(name, version)?;
+        body.attributes
+            .unwrap_or_default()
+            .apply(&mut changed.attributes, now)?;
+        if body.content_type.is_some() {
+            changed.content.content_type = body.content_type;
+        }
+        if body.tags.is_some() {
+            changed.tags = body.tags;
+        }
+        let (object, version) = shelf.version(name, version)?;
+        Ok(Answer::Json(self.bundle(&object.name, version).into()))
+    }
+
+    fn with_value(&self, name: &str, version: &Version<Secret>) -> Answer {
+        let mut bundle = self.bundle(name, version);
+        bundle.insert("value".to_owned(), json!(version.content.value));
+        Answer::Json(bundle.into())
+    }
+}
+
+fn check_content_type(content_type: Option<&str>) -> Result<(), Failure> {
+    match content_type {
+        Some(text) if text.chars().count() > MAX_CONTENT_TYPE_CHARS => Err(Failure::bad_parameter(
+            format!("The content type is longer than {MAX_CONTENT_TYPE_CHARS} characters."),
+        )),
+        Some(_) | None => Ok(()),
+    }
+}

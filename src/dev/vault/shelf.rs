@@ -1,0 +1,325 @@
+//! Objects with versions and soft delete: what secrets and keys have in common.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::failure::Failure;
+use super::route::Collection;
+
+/// Objects of one collection, deleted ones included.
+const MAX_OBJECTS: usize = 10_000;
+/// Versions of one object.
+const MAX_VERSIONS: usize = 500;
+/// Azure: the default retention of deleted objects.
+pub(super) const RETENTION_DAYS: i64 = 90;
+const RETENTION_SECONDS: i64 = RETENTION_DAYS * 24 * 3600;
+
+/// Application-specific metadata.
+pub(super) type Tags = BTreeMap<String, String>;
+
+/// The attributes of one version; times are seconds since 1970.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Attributes {
+    pub(super) enabled: bool,
+    pub(super) not_before: Option<i64>,
+    pub(super) expires: Option<i64>,
+    pub(super) created: i64,
+    pub(super) updated: i64,
+}
+
+impl Attributes {
+    /// The attributes in Key Vault's form.
+    pub(super) fn render(&self) -> Value {
+        let mut attributes = json!({
+            "enabled": self.enabled,
+            "created": self.created,
+            "updated": self.updated,
+            "recoveryLevel": "Recoverable+Purgeable",
+            "recoverableDays": RETENTION_DAYS,
+        });
+        if let Some(attributes) = attributes.as_object_mut() {
+            for (name, time) in [("nbf", self.not_before), ("exp", self.expires)] {
+                if let Some(time) = time {
+                    attributes.insert(name.to_owned(), time.into());
+                }
+            }
+        }
+        attributes
+    }
+}
+
+/// What a version holds: a secret or a key.
+pub(super) trait Content: Clone + Send + Sync + 'static {
+    /// Where it belongs.
+    const COLLECTION: Collection;
+
+    /// What a bundle shows of it, under the id with the version. Never a secret value or private
+    /// key.
+    fn bundle(&self, id: &str) -> Map<String, Value>;
+
+    /// What an item of a list shows of it, under `id`.
+    fn item(&self, id: &str) -> Map<String, Value>;
+
+    /// All of it, for a backup.
+    fn to_backup(&self) -> Result<Value, Failure>;
+
+    /// What [`Self::to_backup`] gave.
+    fn from_backup(value: Value) -> Result<Self, Failure>;
+}
+
+/// One version of an object.
+#[derive(Clone, Debug)]
+pub(super) struct Version<C> {
+    pub(super) id: Box<str>,
+    pub(super) attributes: Attributes,
+    pub(super) tags: Option<Tags>,
+    pub(super) content: C,
+}
+
+impl<C> Version<C> {
+    /// A version with a new id.
+    pub(super) fn new(attributes: Attributes, tags: Option<Tags>, content: C) -> Self {
+        Self {
+            id: Uuid::new_v4().simple().to_string().into(),
+            attributes,
+            tags,
+            content,
+        }
+    }
+}
+
+/// An object: at least one version.
+#[derive(Clone, Debug)]
+pub(super) struct Object<C> {
+    /// The name in the case it was first written in.
+    pub(super) name: Box<str>,
+    /// Oldest first.
+    pub(super) older: Vec<Version<C>>,
+    pub(super) latest: Version<C>,
+}
+
+impl<C> Object<C> {
+    /// Every version, oldest first.
+    pub(super) fn versions(&self) -> impl Iterator<Item = &Version<C>> {
+        self.older.iter().chain(std::iter::once(&self.latest))
+    }
+
+    fn version_mut(&mut self, wanted: Option<&str>) -> Option<&mut Version<C>> {
+        match wanted {
+            None => Some(&mut self.latest),
+            Some(id) => self
+                .older
+                .iter_mut()
+                .chain(std::iter::once(&mut self.latest))
+                .find(|version| &*version.id == id),
+        }
+    }
+}
+
+/// A deleted object.
+#[derive(Clone, Debug)]
+pub(super) struct Deleted<C> {
+    pub(super) object: Object<C>,
+    pub(super) at: i64,
+}
+
+impl<C> Deleted<C> {
+    /// When it is purged by itself.
+    pub(super) const fn purged_at(&self) -> i64 {
+        self.at.saturating_add(RETENTION_SECONDS)
+    }
+}
+
+/// The objects of one collection, by name in lower case.
+#[derive(Debug)]
+pub(super) struct Shelf<C> {
+    live: BTreeMap<Box<str>, Object<C>>,
+    deleted: BTreeMap<Box<str>, Deleted<C>>,
+}
+
+impl<C: Content> Shelf<C> {
+    pub(super) const fn new() -> Self {
+        Self {
+            live: BTreeMap::new(),
+            deleted: BTreeMap::new(),
+        }
+    }
+
+    /// Purges what has been deleted long enough.
+    pub(super) fn expire(&mut self, now: i64) {
+        self.deleted.retain(|_, deleted| now < deleted.purged_at());
+    }
+
+    /// Live objects in the order of their names, after `after` (a name in lower case).
+    pub(super) fn live_after(
+        &self,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = (&str, &Object<C>)> {
+        following(&self.live, after)
+    }
+
+    /// Deleted objects in the order of their names, after `after` (a name in lower case).
+    pub(super) fn deleted_after(
+        &self,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = (&str, &Deleted<C>)> {
+        following(&self.deleted, after)
+    }
+
+    /// A live object.
+    pub(super) fn object(&self, name: &str) -> Result<&Object<C>, Failure> {
+        self.live
+            .get(folded(name).as_str())
+            .ok_or_else(|| Failure::not_found(C::COLLECTION, name))
+    }
+
+    /// One version of a live object, or its latest.
+    pub(super) fn version(
+        &self,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<(&Object<C>, &Version<C>), Failure> {
+        let object = self.object(name)?;
+        let found = match version {
+            None => Some(&object.latest),
+            Some(id) => object.versions().find(|version| &*version.id == id),
+        };
+        let found = found.ok_or_else(|| not_found(C::COLLECTION, name, version))?;
+        Ok((object, found))
+    }
+
+    /// The same, to be changed.
+    pub(super) fn version_mut(
+        &mut self,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<&mut Version<C>, Failure> {
+        self.live
+            .get_mut(folded(name).as_str())
+            .and_then(|object| object.version_mut(version))
+            .ok_or_else(|| not_found(C::COLLECTION, name, version))
+    }
+
+    /// Refuses a name that a deleted object holds.
+    pub(super) fn check_free_of_deleted(&self, name: &str) -> Result<(), Failure> {
+        match self.deleted.get(folded(name).as_str()) {
+            None => Ok(()),
+            Some(deleted) => Err(Failure::deleted_but_recoverable(
+                C::COLLECTION,
+                &deleted.object.name,
+            )),
+        }
+    }
+
+    /// Adds a version to an object, which is made if there is none.
+    pub(super) fn add(&mut self, name: &str, version: Version<C>) -> Result<&Object<C>, Failure> {
+        self.check_free_of_deleted(name)?;
+        let key = folded(name);
+        if !self.live.contains_key(key.as_str()) {
+            self.check_room()?;
+            return Ok(self.live.entry(key.into()).or_insert(Object {
+                name: name.into(),
+                older: Vec::new(),
+                latest: version,
+            }));
+        }
+        let object = self
+            .live
+            .get_mut(key.as_str())
+            .ok_or_else(|| Failure::not_found(C::COLLECTION, name))?;
+        if object.older.len() + 1 >= MAX_VERSIONS {
+            return Err(full("versions of one object", MAX_VERSIONS));
+        }
+        let before = std::mem::replace(&mut object.latest, version);
+        object.older.push(before);
+        Ok(object)
+    }
+
+    /// Puts a whole object back, from a backup.
+    pub(super) fn put_back(&mut self, object: Object<C>, id: &str) -> Result<&Object<C>, Failure> {
+        self.check_free_of_deleted(&object.name)?;
+        self.check_room()?;
+        let key = folded(&object.name);
+        if self.live.contains_key(key.as_str()) {
+            return Err(Failure::already_exists(id));
+        }
+        Ok(self.live.entry(key.into()).or_insert(object))
+    }
+
+    /// Deletes an object softly.
+    pub(super) fn delete(&mut self, name: &str, now: i64) -> Result<&Deleted<C>, Failure> {
+        let key = folded(name);
+        let object = self
+            .live
+            .remove(key.as_str())
+            .ok_or_else(|| Failure::not_found(C::COLLECTION, name))?;
+        // INVARIANT: a name is live or deleted, never both; `add` and `put_back` see to it.
+        let deleted = Deleted { object, at: now };
+        Ok(self.deleted.entry(key.into()).or_insert(deleted))
+    }
+
+    /// A deleted object.
+    pub(super) fn deleted(&self, name: &str) -> Result<&Deleted<C>, Failure> {
+        self.deleted
+            .get(folded(name).as_str())
+            .ok_or_else(|| Failure::deleted_not_found(C::COLLECTION, name))
+    }
+
+    /// Takes a deleted object back into life.
+    pub(super) fn recover(&mut self, name: &str) -> Result<&Object<C>, Failure> {
+        let deleted = self.take_deleted(name)?;
+        Ok(self
+            .live
+            .entry(folded(name).into())
+            .or_insert(deleted.object))
+    }
+
+    /// Destroys a deleted object.
+    pub(super) fn purge(&mut self, name: &str) -> Result<(), Failure> {
+        self.take_deleted(name).map(drop)
+    }
+
+    fn take_deleted(&mut self, name: &str) -> Result<Deleted<C>, Failure> {
+        self.deleted
+            .remove(folded(name).as_str())
+            .ok_or_else(|| Failure::deleted_not_found(C::COLLECTION, name))
+    }
+
+    fn check_room(&self) -> Result<(), Failure> {
+        if self.live.len() + self.deleted.len() < MAX_OBJECTS {
+            Ok(())
+        } else {
+            Err(full(C::COLLECTION.path(), MAX_OBJECTS))
+        }
+    }
+}
+
+fn following<'a, T>(
+    map: &'a BTreeMap<Box<str>, T>,
+    after: Option<&str>,
+) -> impl Iterator<Item = (&'a str, &'a T)> {
+    use std::ops::Bound;
+    let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+    map.range::<str, _>((start, Bound::Unbounded))
+        .map(|(key, value)| (&**key, value))
+}
+
+fn folded(name: &str) -> String {
+    name.to_ascii_lowercase()
+}
+
+fn not_found(collection: Collection, name: &str, version: Option<&str>) -> Failure {
+    match version {
+        None => Failure::not_found(collection, name),
+        Some(version) => Failure::not_found(collection, &format!("{name}/{version}")),
+    }
+}
+
+fn full(what: &str, limit: usize) -> Failure {
+    Failure::bad_parameter(format!(
+        "The embedded development vault holds at most {limit} {what}."
+    ))
+}

@@ -1,0 +1,67 @@
+//! Everything the vault holds, in memory.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::dev::StartError;
+use crate::keyvault::Authority;
+
+use super::backup::BackupKey;
+use super::keys::Key;
+use super::secrets::Secret;
+use super::shelf::{Content, Shelf};
+
+/// The vault's objects and what names them.
+pub(super) struct Store {
+    /// The authority in ids and links.
+    pub(super) authority: Authority,
+    pub(super) backup_key: BackupKey,
+    secrets: Mutex<Shelf<Secret>>,
+    keys: Mutex<Shelf<Key>>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("authority", &self.authority)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A kind of content that has its shelf in the store.
+pub(super) trait Shelved: Content {
+    /// Its shelf.
+    fn shelf(store: &Store) -> &Mutex<Shelf<Self>>;
+}
+
+impl Shelved for Secret {
+    fn shelf(store: &Store) -> &Mutex<Shelf<Self>> {
+        &store.secrets
+    }
+}
+
+impl Shelved for Key {
+    fn shelf(store: &Store) -> &Mutex<Shelf<Self>> {
+        &store.keys
+    }
+}
+
+impl Store {
+    pub(super) fn new(authority: Authority) -> Result<Self, StartError> {
+        Ok(Self {
+            authority,
+            backup_key: BackupKey::generate()?,
+            secrets: Mutex::new(Shelf::new()),
+            keys: Mutex::new(Shelf::new()),
+        })
+    }
+
+    /// The shelf, after what is overdue was purged. Must not be held across an await.
+    pub(super) fn shelf<C: Shelved>(&self, now: i64) -> MutexGuard<'_, Shelf<C>> {
+        let mut shelf = C::shelf(self)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        shelf.expire(now);
+        shelf
+    }
+}
