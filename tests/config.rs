@@ -1,0 +1,5 @@
+#![cfg(test)]
+#[test]
+fn p() {
+    println!("{:#}", portcullis::config::schema());
+}
