@@ -1,4 +1,5 @@
 //! Portcullis.
+pub mod authn;
 pub mod clock;
 pub mod config;
 #[cfg(feature = "dev")]
