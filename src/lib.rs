@@ -1,4 +1,5 @@
 //! Portcullis.
+pub mod assignments;
 pub mod clock;
 pub mod config;
 pub mod keyvault;
