@@ -1,12 +1,9 @@
 //! Portcullis.
-pub mod authn;
+pub mod assignments;
 pub mod clock;
 pub mod config;
-#[cfg(feature = "dev")]
-pub mod dev;
 pub mod keyvault;
 pub mod principal;
-pub mod proxy;
 pub mod rbac;
 pub mod reason;
 pub mod secret;
