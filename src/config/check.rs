@@ -3,6 +3,7 @@
 //! Each function reads one table and reports all that is wrong with it; it gives nothing if
 //! something needed is missing, which has been reported by then.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -54,7 +55,7 @@ impl Check<'_> {
         let listeners = self.each("/listener", raw.listener, Self::listener);
         let issuers = self.each("/issuer", raw.issuer, Self::issuer);
         let vaults = self.each("/vault", raw.vault, Self::vault);
-        let assignments = self.assignments(raw.assignments);
+        let assignments = self.assignments(&raw.assignments);
         let audit = self.audit(raw.audit);
         let log = self.log(&raw.log);
         let parameters = raw.requests.extra_query_parameters;
@@ -191,7 +192,7 @@ impl Check<'_> {
                 for key in others {
                     self.report(
                         &format!("{at}/{key}"),
-                        "is a second source of keys",
+                        "is a second source of signing keys",
                         expected,
                     );
                 }
@@ -204,25 +205,16 @@ impl Check<'_> {
         }
     }
 
-    fn assignments(&mut self, raw: RawAssignments) -> Option<AssignmentFiles> {
+    fn assignments(&mut self, raw: &RawAssignments) -> Option<AssignmentFiles> {
         let at = "/assignments";
-        let paths = raw
-            .paths
-            .into_iter()
-            .enumerate()
-            .filter_map(|(index, path)| {
-                self.path(
-                    &format!("{at}/paths/{index}"),
-                    &path,
-                    form::file_or_directory,
-                )
-            });
-        let paths: Vec<PathBuf> = paths.collect();
-        for (index, path) in paths.iter().enumerate() {
-            if paths.iter().take(index).any(|other| other == path) {
-                self.report(&format!("{at}/paths/{index}"), "is listed twice", "");
-            }
-        }
+        let joined = raw.paths.iter().map(|path| self.directory.join(path));
+        let texts = joined.map(|path| path.to_string_lossy().into()).collect();
+        self.once_each(&format!("{at}/paths"), texts, "expected each path once");
+        let paths = raw.paths.iter().enumerate().filter_map(|(index, path)| {
+            let pointer = format!("{at}/paths/{index}");
+            self.path(&pointer, path, form::file_or_directory)
+        });
+        let paths = paths.collect();
         let max_staleness = raw.max_staleness_seconds?;
         self.longer(
             at,
@@ -278,13 +270,9 @@ impl Check<'_> {
 
     fn parameters(&mut self, names: &[String]) -> Vec<Box<str>> {
         let at = "/requests";
-        for (index, name) in names.iter().enumerate() {
-            let same = |other: &&String| other.eq_ignore_ascii_case(name);
-            if names.iter().take(index).any(|other| same(&other)) {
-                let pointer = format!("{at}/extra_query_parameters/{index}");
-                self.report(&pointer, "is listed twice", "");
-            }
-        }
+        let pointer = format!("{at}/extra_query_parameters");
+        let folded = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        self.once_each(&pointer, folded, "expected each name once");
         self.list(at, "extra_query_parameters", names, |name| {
             form::parameter(name, Query::KNOWN)
         })
@@ -303,6 +291,17 @@ impl Check<'_> {
     fn report(&mut self, pointer: &str, what: impl Into<String>, hint: impl Into<String>) {
         self.problems
             .push(self.document.problem(pointer, what, hint));
+    }
+
+    /// Of the list at `pointer`, no two texts are equal.
+    fn once_each(&mut self, pointer: &str, texts: Vec<String>, expected: &str) {
+        let mut seen = BTreeSet::new();
+        for (index, text) in texts.into_iter().enumerate() {
+            let repeated = format!("{} is listed twice", shown(&text));
+            if !seen.insert(text) {
+                self.report(&format!("{pointer}/{index}"), repeated, expected);
+            }
+        }
     }
 
     fn each<Raw, T>(

@@ -98,7 +98,12 @@ impl Document {
                 if !key.is_empty() {
                     key.push('.');
                 }
-                key.push_str(&segment);
+                let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+                if segment.chars().all(bare) {
+                    key.push_str(&segment);
+                } else {
+                    key.push_str(&format!("{segment:?}"));
+                }
             }
         }
         key

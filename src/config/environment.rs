@@ -101,17 +101,15 @@ fn spelling(name: &str) -> String {
 }
 
 fn keys_hint(table: &'static Value, key: &str, spelled: &str) -> String {
-    match nearest(key, schema::keys(table)) {
-        Some(known) => format!("did you mean `{spelled}{}`?", spelling(known)),
-        None => {
-            let known: Vec<String> = schema::keys(table).map(spelling).collect();
-            if known.is_empty() {
-                return "expected nothing after the key".to_owned();
-            }
-            let known = schema::listed(known.iter().map(String::as_str));
-            format!("expected {known} after `{spelled}`")
-        }
+    if let Some(known) = nearest(key, schema::keys(table)) {
+        return format!("did you mean `{spelled}{}`?", spelling(known));
     }
+    let known: Vec<String> = schema::keys(table).map(spelling).collect();
+    if known.is_empty() {
+        return format!("expected nothing after `{}`", spelled.trim_end_matches('_'));
+    }
+    let known = schema::listed(known.iter().map(String::as_str));
+    format!("expected {known} after `{spelled}`")
 }
 
 fn elements_hint(list: Option<&Value>, spelled: &str) -> String {

@@ -2,7 +2,7 @@
 //!
 //! The doc comments are the descriptions of the JSON Schema, the attributes its constraints. Also a
 //! required key is an `Option` or may be empty: that it is there is the schema's business
-//! ([`super::schema`]), so that one missing key does not hide what is wrong with the others. Every
+//! (`schema.rs`), so that one missing key does not hide what is wrong with the others. Every
 //! number carries its unit in its key; a bare count is named for what is counted.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

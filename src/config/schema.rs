@@ -35,7 +35,9 @@ pub(super) fn root() -> &'static Value {
 pub(super) fn at(pointer: &str) -> Option<&'static Value> {
     let step = |node: &'static Value, segment: &str| match node.get("properties") {
         Some(properties) => properties.get(segment),
-        None => node.get("items"),
+        None => node
+            .get("items")
+            .filter(|_| segment.parse::<usize>().is_ok()),
     };
     pointer.split('/').skip(1).try_fold(root(), step)
 }
@@ -58,7 +60,9 @@ pub(super) fn expectation(node: &Value) -> String {
             _ => "a whole number".to_owned(),
         },
         Some("boolean") => "`true` or `false`".to_owned(),
-        Some("array") if is_table(node.get("items")) => "one or more such tables".to_owned(),
+        Some("array") if is_table(node.get("items")) => {
+            "tables, each below its header in double brackets".to_owned()
+        }
         Some("array") => "a list of texts".to_owned(),
         Some("object") => "a table".to_owned(),
         _ => match node.get("enum").and_then(Value::as_array) {
