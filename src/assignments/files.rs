@@ -100,7 +100,9 @@ pub fn load(paths: &[PathBuf]) -> Result<Loaded, LoadError> {
         let contents = read_all(&before);
         // SECURITY: a volume may be swapped between two files. New assignments with old deny
         // assignments are a state that nobody ever approved.
-        if find(paths)? == before {
+        if find(paths)? == before
+            && let Some(contents) = contents.transpose()
+        {
             return contents.and_then(|contents| understand(&before, &contents));
         }
     }
@@ -193,29 +195,35 @@ fn stamp(metadata: &Metadata) -> (u64, u64, u64, i64, i64) {
     )
 }
 
-fn read_all(files: &[Found]) -> Result<Vec<Vec<u8>>, LoadError> {
+/// The contents of all files; `None` if one is not the file any more that was found.
+fn read_all(files: &[Found]) -> Result<Option<Vec<Vec<u8>>>, LoadError> {
     let mut contents = Vec::new();
     let mut problems = Vec::new();
+    let mut same = true;
     for file in files {
-        match read(&file.path) {
-            Ok(bytes) => contents.push(bytes),
+        match read(file) {
+            Ok(Some(bytes)) => contents.push(bytes),
+            Ok(None) => same = false,
             Err(error) => problems.push((file.path.clone(), FileError::Read(error))),
         }
     }
     if problems.is_empty() {
-        Ok(contents)
+        Ok(same.then_some(contents))
     } else {
         Err(LoadError { problems })
     }
 }
 
 /// Reads a file, at most one byte more than [`wire::parse`] accepts.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+fn read(found: &Found) -> io::Result<Option<Vec<u8>>> {
+    let file = File::open(&found.path)?;
+    if stamp(&file.metadata()?) != found.stamp {
+        return Ok(None);
+    }
     let mut bytes = Vec::new();
-    File::open(path)?
-        .take(wire::MAX_FILE_BYTES + 1)
+    file.take(wire::MAX_FILE_BYTES + 1)
         .read_to_end(&mut bytes)?;
-    Ok(bytes)
+    Ok(Some(bytes))
 }
 
 fn understand(files: &[Found], contents: &[Vec<u8>]) -> Result<Loaded, LoadError> {

@@ -240,3 +240,49 @@ fn concerns(event: &Event, configured: &[PathBuf]) -> bool {
     };
     event.need_rescan() || event.paths.is_empty() || event.paths.iter().any(relevant)
 }
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{CreateKind, ModifyKind, RenameMode};
+
+    use super::*;
+
+    fn concerning(kind: EventKind, path: &str) -> bool {
+        let configured = ["/etc/roles".into(), "/srv/groups.json".into()];
+        concerns(&Event::new(kind).add_path(path.into()), &configured)
+    }
+
+    #[test]
+    fn what_reading_causes_is_no_change() {
+        let path = "/etc/roles/a.json";
+        for access in [
+            AccessKind::Open(AccessMode::Any),
+            AccessKind::Read,
+            AccessKind::Close(AccessMode::Read),
+        ] {
+            assert!(!concerning(EventKind::Access(access), path));
+        }
+        let written = AccessKind::Close(AccessMode::Write);
+        assert!(concerning(EventKind::Access(written), path));
+    }
+
+    #[test]
+    fn only_files_that_are_read_and_volumes_that_are_swapped_matter() {
+        let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::To));
+        for (path, expected) in [
+            ("/etc/roles/a.json", true),
+            ("/etc/roles/..data", true),
+            ("/srv/..data", true),
+            ("/srv/groups.json", true),
+            ("/etc/roles", true),
+            ("/etc/roles/a.json.tmp", false),
+            ("/etc/roles/.a.json", false),
+            ("/srv/audit.json", false),
+            ("/etc/passwd", false),
+        ] {
+            assert_eq!(concerning(renamed, path), expected, "{path}");
+            let created = EventKind::Create(CreateKind::File);
+            assert_eq!(concerning(created, path), expected, "{path}");
+        }
+    }
+}

@@ -232,7 +232,7 @@ impl Reader {
             return;
         }
         let is_next = |kind| next.is_some_and(|p| p.kinds.is_empty() || p.kinds.contains(&kind));
-        if page.kinds.is_empty() && next.is_none() {
+        if page.kinds.is_empty() && next.is_none() && self.errors.is_empty() {
             // Whatever it lists may be a kind that must be whole.
             self.errors.push(WireError::Incomplete {
                 page: at,

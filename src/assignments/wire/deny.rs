@@ -96,10 +96,10 @@ fn permissions(fields: &Fields<'_>) -> Result<Vec<Permission>, EntryError> {
     entries.iter().map(permission).collect()
 }
 
-/// SECURITY: the lists of a role may be left out, those of a deny assignment may not: a lost
-/// `dataActions` would let pass what Azure stops.
+/// SECURITY: the lists of a role may be left out or null, `dataActions` of a deny assignment may
+/// not: if it got lost, what Azure stops would pass. Azure writes `[]` for none.
 fn permission(entry: &Fields<'_>) -> Result<Permission, EntryError> {
-    if !entry.has("dataActions") {
+    if !entry.is_given("dataActions")? {
         return Err(entry.missing(
             "dataActions",
             "a list, `[]` if no data action is taken away",

@@ -57,7 +57,7 @@ pub enum EntryError {
     IdMismatch(&'static str, &'static str),
     /// The export may have dropped conditions.
     #[error(
-        "no `principalType` and no `condition`, or no `Condition`: an old tool made this export and may have dropped conditions; export again with `az role assignment list --all --include-inherited -o json` of Azure CLI 2.30 or later, `Get-AzRoleAssignment | ConvertTo-Json` of Az.Resources 3.0 or later, or ARM api-version 2022-04-01"
+        "no `condition` where a current tool writes one: the export may have dropped conditions; export again with `az role assignment list --all --include-inherited -o json` or `Get-AzRoleAssignment | ConvertTo-Json` of a current release, or with ARM api-version 2022-04-01"
     )]
     Legacy,
     /// A required field is missing or null.
@@ -76,7 +76,7 @@ pub enum EntryError {
     NotAnObject(&'static str),
     /// Nothing says what the entry is, or it is something else.
     #[error(
-        "not recognised; expected a role assignment, role definition, deny assignment, role assignment schedule instance or role eligibility schedule instance, known by its `type`, its id or its fields"
+        "not recognised; expected a `type` such as `Microsoft.Authorization/roleAssignments`, an id that ends in `/providers/Microsoft.Authorization/roleAssignments/{{GUID}}`, or PowerShell's fields"
     )]
     UnknownKind,
     /// A field holds something else than it should.
@@ -155,8 +155,15 @@ impl WireErrors {
         &self.first
     }
 
+    /// Adds an error. The same mistake in many entries is reported once: a wrong kind of file is
+    /// wrong throughout.
     pub(super) fn push(&mut self, error: WireError) {
-        if self.first.len() < MAX_REPORTED {
+        let same = |one: &WireError| {
+            matches!((one, &error),
+                (WireError::Entry { error: one, .. }, WireError::Entry { error, .. }) if one == error)
+        };
+        let known = self.first.iter().any(same);
+        if self.first.len() < MAX_REPORTED && !known {
             self.first.push(error);
         } else {
             self.more += 1;

@@ -57,6 +57,11 @@ impl<'a> Fields<'a> {
         written(self.outer) || self.nested.is_some_and(written)
     }
 
+    /// Whether the field is there and not null.
+    pub(super) fn is_given(&self, name: &str) -> Result<bool, EntryError> {
+        self.find(name).map(|found| found.is_some())
+    }
+
     fn find_outer(&self, name: &str) -> Result<Option<&'a Json>, EntryError> {
         member(self.outer, name).map_err(|()| EntryError::Ambiguous(self.path(name)))
     }
