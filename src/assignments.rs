@@ -16,6 +16,7 @@ mod files;
 mod held;
 mod merge;
 mod report;
+pub mod store;
 pub mod watch;
 
 pub use files::{FileError, LoadError, Loaded, load};

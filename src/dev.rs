@@ -21,6 +21,7 @@ pub mod people;
 pub mod pki;
 mod server;
 pub mod vault;
+pub mod world;
 
 use std::time::{Duration, SystemTime};
 

@@ -23,6 +23,8 @@ pub mod headers;
 pub mod host;
 pub mod links;
 pub mod listen;
+pub mod pipeline;
+pub mod reject;
 pub mod tls;
 pub mod upstream;
 

@@ -41,6 +41,8 @@ reasons! {
     BadQuery = "bad_query",
     /// The token was refused.
     BadToken = "bad_token",
+    /// The request body did not arrive in time.
+    BodyTimeout = "body_timeout",
     /// The request body exceeds the configured size.
     BodyTooLarge = "body_too_large",
     /// The client went away before there was an answer.
@@ -87,4 +89,31 @@ reasons! {
     UpstreamTimeout = "upstream_timeout",
     /// The token is of another tenant.
     WrongTenant = "wrong_tenant",
+}
+/// What became of a request: the `decision` of records and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Verdict {
+    /// It may be forwarded.
+    Allow,
+    /// It came without a token and was told which one to bring; every Azure SDK begins so.
+    Challenge,
+    /// It was decided, and refused.
+    Deny,
+    /// It could not be decided, or not be read. Never an allow, and not a denial either.
+    Error,
+}
+
+impl Verdict {
+    /// Every verdict.
+    pub const ALL: [Self; 4] = [Self::Allow, Self::Challenge, Self::Deny, Self::Error];
+
+    /// The stable text of this verdict.
+    pub const fn as_label(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Challenge => "challenge",
+            Self::Deny => "deny",
+            Self::Error => "error",
+        }
+    }
 }

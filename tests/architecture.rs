@@ -11,8 +11,16 @@ const CORE: [&str; 4] = ["keyvault", "principal", "rbac", "reason"];
 const CORE_MAY_USE: [&str; 6] = ["std", "core", "thiserror", "uuid", "http", "super"];
 
 /// Adapters, which do not know each other; `app` introduces them.
-const ADAPTERS: [&str; 8] =
-    ["admin", "assignments", "audit", "authn", "cli", "dev", "metrics", "telemetry"];
+const ADAPTERS: [&str; 8] = [
+    "admin",
+    "assignments",
+    "audit",
+    "authn",
+    "cli",
+    "dev",
+    "metrics",
+    "telemetry",
+];
 
 fn sources(room: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -36,7 +44,12 @@ fn sources(room: &str) -> Vec<PathBuf> {
 fn code(file: &Path) -> Vec<String> {
     let text = fs::read_to_string(file).unwrap();
     let product = text.split("#[cfg(test)]").next().unwrap_or_default();
-    product.lines().map(str::trim).filter(|line| !line.starts_with("//")).map(str::to_owned).collect()
+    product
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with("//"))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The first segment of every path in `use` lines.
@@ -45,7 +58,14 @@ fn used_crates(lines: &[String]) -> Vec<String> {
         let line = line.strip_prefix("pub ").unwrap_or(line);
         line.strip_prefix("use ")
     });
-    uses.map(|path| path.split("::").next().unwrap_or_default().trim_end_matches(';').to_owned()).collect()
+    uses.map(|path| {
+        path.split("::")
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches(';')
+            .to_owned()
+    })
+    .collect()
 }
 
 #[test]
@@ -54,7 +74,9 @@ fn the_core_does_no_io() {
         for file in sources(room) {
             for name in used_crates(&code(&file)) {
                 let local = name == "crate" || name.starts_with(char::is_uppercase);
-                let child = sources(room).iter().any(|f| f.file_stem().is_some_and(|s| s == name.as_str()));
+                let child = sources(room)
+                    .iter()
+                    .any(|f| f.file_stem().is_some_and(|s| s == name.as_str()));
                 assert!(
                     local || child || CORE_MAY_USE.contains(&name.as_str()),
                     "{}: the core (keyvault, principal, rbac, reason) decides without I/O and \
@@ -85,7 +107,10 @@ fn the_core_knows_no_adapter() {
 
 #[test]
 fn adapters_do_not_know_each_other() {
-    for room in ADAPTERS.iter().filter(|room| !["cli", "dev"].contains(room)) {
+    for room in ADAPTERS
+        .iter()
+        .filter(|room| !["cli", "dev"].contains(room))
+    {
         for file in sources(room) {
             for line in code(&file) {
                 for other in ADAPTERS.iter().filter(|other| *other != room) {
@@ -104,11 +129,18 @@ fn adapters_do_not_know_each_other() {
 #[test]
 fn files_stay_readable() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let rooms = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
-    for room in rooms.filter_map(|path| path.file_stem().map(|s| s.to_string_lossy().into_owned())) {
+    let rooms = fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    for room in rooms.filter_map(|path| path.file_stem().map(|s| s.to_string_lossy().into_owned()))
+    {
         for file in sources(&room) {
             let lines = fs::read_to_string(&file).unwrap().lines().count();
-            assert!(lines <= 500, "{} has {lines} lines; split it by noun", file.display());
+            assert!(
+                lines <= 500,
+                "{} has {lines} lines; split it by noun",
+                file.display()
+            );
         }
     }
 }

@@ -25,6 +25,7 @@ use super::headers;
 use super::links::Links;
 use crate::config::{self, Limits};
 use crate::keyvault::{Authority, Operation};
+use crate::rbac::Permit;
 use crate::secret::BearerToken;
 
 /// The largest head of a vault's answer; a usual one has about 1 KiB.
@@ -97,7 +98,8 @@ impl Upstream {
         })
     }
 
-    /// Sends `operation` to the vault and prepares its answer for the client.
+    /// Sends the permitted operation to the vault and prepares its answer for the client. The
+    /// permit is used up.
     ///
     /// Method, path and query are the operation's. Cancelling the future aborts the request.
     ///
@@ -105,7 +107,7 @@ impl Upstream {
     /// [`UpstreamError`], which also says whether the vault may have seen the request.
     pub async fn forward(
         &self,
-        operation: &Operation,
+        permit: Permit,
         request: ForwardRequest,
     ) -> Result<ForwardedResponse, UpstreamError> {
         let links = Links::new(
@@ -119,7 +121,7 @@ impl Upstream {
             .map_err(|defect| UpstreamError::unsent(defect.into()))?;
         let deadline = request.deadline;
         let request = self
-            .prepare(operation, request, &links)
+            .prepare(permit.operation(), request, &links)
             .map_err(|_| UpstreamError::unsent(UpstreamErrorKind::Unrepresentable))?;
         let response = self.send(request, deadline).await?;
         answer::relay(response, &links, deadline)

@@ -108,7 +108,7 @@ pub fn decide(operation: Operation, entitlements: &Entitlements, now: SystemTime
                 data_action,
                 deny_assignment: Some(deny.assignment),
                 nearest: None,
-                membership_known: entitlements.membership_known,
+                membership_known: entitlements.group_count().is_some(),
                 revision: entitlements.revision,
             });
         }
@@ -204,7 +204,7 @@ fn explain(
             role_name: grant.role_name.clone(),
             scope: grant.scope.clone(),
         }),
-        membership_known: entitlements.membership_known,
+        membership_known: entitlements.group_count().is_some(),
         revision: entitlements.revision,
     }
 }

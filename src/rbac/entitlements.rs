@@ -69,7 +69,8 @@ enum DenyReach {
 pub struct Entitlements {
     pub(super) revision: Revision,
     pub(super) vault: Scope,
-    pub(super) membership_known: bool,
+    /// How many groups the caller is in; `None` if that is not known.
+    group_count: Option<usize>,
     /// Grants at the vault or above it.
     pub(super) at_vault: Vec<Arc<Grant>>,
     /// Grants on single objects, by type and folded name.
@@ -105,7 +106,10 @@ impl AssignmentSet {
         let mut gathered = Entitlements {
             revision: self.revision(),
             vault: vault.scope.clone(),
-            membership_known: principals.membership != Membership::Unknown,
+            group_count: match &principals.membership {
+                Membership::Known(groups) => Some(groups.len()),
+                Membership::Unknown => None,
+            },
             at_vault: Vec::new(),
             at_object: HashMap::new(),
             elsewhere: Vec::new(),
@@ -138,6 +142,11 @@ impl Entitlements {
     /// The load this was gathered from.
     pub const fn revision(&self) -> Revision {
         self.revision
+    }
+
+    /// How many groups the caller is in; `None` if that is not known.
+    pub const fn group_count(&self) -> Option<usize> {
+        self.group_count
     }
 
     /// The resource `operation` is authorized on.

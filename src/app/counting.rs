@@ -1,0 +1,129 @@
+//! What the adapters tell, handed to the metrics.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use crate::authn::{AuthnEvents, CacheLookup, RefreshResult, TokenDefect};
+use crate::config;
+use crate::metrics::{
+    self, Cache, CacheResult, ConnectionResult, Held, IssuerMetrics, ListenerMetrics, Metrics,
+};
+use crate::proxy::listen::{CloseReason, HandshakeFailure, ListenEvent};
+
+/// Counts what authentication tells.
+#[derive(Debug)]
+pub(super) struct AuthnCounters {
+    issuers: HashMap<Arc<str>, IssuerMetrics>,
+    metrics: Arc<Metrics>,
+}
+
+impl AuthnCounters {
+    pub(super) fn new(issuers: &[config::Issuer], metrics: Arc<Metrics>) -> Self {
+        let counters = |issuer: &config::Issuer| {
+            let counters = metrics.issuer(&issuer.name);
+            counters.expect_results(TokenDefect::ALL.into_iter().map(TokenDefect::as_label));
+            (Arc::clone(&issuer.name), counters)
+        };
+        Self {
+            issuers: issuers.iter().map(counters).collect(),
+            metrics,
+        }
+    }
+}
+
+impl AuthnEvents for AuthnCounters {
+    fn token_judged(&self, issuer: &str, result: Result<(), TokenDefect>) {
+        if let Some(counters) = self.issuers.get(issuer) {
+            counters.authenticated(result.map_or_else(TokenDefect::as_label, |()| "ok"));
+        }
+    }
+
+    fn cache_consulted(&self, lookup: CacheLookup) {
+        let result = match lookup {
+            CacheLookup::Hit => CacheResult::Hit,
+            CacheLookup::Miss => CacheResult::Miss,
+            CacheLookup::Stale => CacheResult::Stale,
+        };
+        self.metrics.cache(Cache::Token, result);
+    }
+
+    fn keys_refreshed(
+        &self,
+        issuer: &str,
+        result: RefreshResult,
+        keys: usize,
+        at: Option<SystemTime>,
+    ) {
+        if let Some(counters) = self.issuers.get(issuer) {
+            counters.refreshed(refreshed(result));
+            if let Some(at) = at {
+                counters.keys(keys, at);
+            }
+        }
+    }
+}
+
+/// Counts what one listener tells.
+#[derive(Clone, Debug)]
+pub(super) struct ListenCounters {
+    counters: ListenerMetrics,
+    /// One for each open connection; which one ends does not matter.
+    open: Arc<Mutex<Vec<Held>>>,
+}
+
+impl ListenCounters {
+    pub(super) fn new(counters: ListenerMetrics) -> Self {
+        Self {
+            counters,
+            open: Arc::default(),
+        }
+    }
+
+    pub(super) fn count(&self, event: ListenEvent) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            ListenEvent::AcceptFailed => self.counters.connection_ended(ConnectionResult::Aborted),
+            ListenEvent::Opened => open.push(self.counters.connection()),
+            ListenEvent::Closed(reason) => {
+                drop(open.pop());
+                self.counters.connection_ended(ended(reason));
+            }
+            ListenEvent::HandshakeFailed(failure) => {
+                self.counters.handshake_failed(handshake(failure));
+                self.counters
+                    .connection_ended(ConnectionResult::HandshakeFailed);
+            }
+            ListenEvent::RequestRefused(_defect) => {}
+        }
+    }
+}
+
+const fn ended(reason: CloseReason) -> ConnectionResult {
+    match reason {
+        CloseReason::Ended | CloseReason::Idle => ConnectionResult::Closed,
+        CloseReason::GraceOver
+        | CloseReason::HeadTimeout
+        | CloseReason::Protocol
+        | CloseReason::Stalled => ConnectionResult::Aborted,
+    }
+}
+
+const fn refreshed(result: RefreshResult) -> metrics::RefreshResult {
+    match result {
+        RefreshResult::Ok => metrics::RefreshResult::Ok,
+        RefreshResult::Document => metrics::RefreshResult::Empty,
+        RefreshResult::Discovery | RefreshResult::Fetch => metrics::RefreshResult::Failed,
+    }
+}
+
+const fn handshake(failure: HandshakeFailure) -> metrics::HandshakeFailure {
+    match failure {
+        HandshakeFailure::Alert => metrics::HandshakeFailure::Certificate,
+        HandshakeFailure::Disconnected => metrics::HandshakeFailure::Io,
+        HandshakeFailure::Timeout => metrics::HandshakeFailure::Timeout,
+        HandshakeFailure::Incompatible | HandshakeFailure::NotTls | HandshakeFailure::Protocol => {
+            metrics::HandshakeFailure::Protocol
+        }
+    }
+}

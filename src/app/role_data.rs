@@ -1,0 +1,137 @@
+//! What becomes of each load of role data: published, confirmed, or reported.
+
+use std::sync::Arc;
+
+use crate::assignments::store::AssignmentPublisher;
+use crate::assignments::{FileError, LoadError, LoadOutcome, LoadReport, Loaded};
+use crate::metrics::{LoadResult, Metrics, ObjectKind, Source};
+use crate::rbac::Census;
+use crate::snapshot::{self, Publisher, Snapshot};
+
+/// Takes the outcomes of loads, one after the other.
+#[derive(Debug)]
+pub(super) struct RoleDataLoads {
+    assignments: AssignmentPublisher,
+    metrics: Arc<Metrics>,
+    /// What is wrong with the last load, in words, for `/readyz`.
+    trouble: Publisher<Option<String>>,
+}
+
+impl RoleDataLoads {
+    pub(super) fn new(assignments: AssignmentPublisher, metrics: Arc<Metrics>) -> Self {
+        let (trouble, _) = snapshot::channel(None);
+        Self {
+            assignments,
+            metrics,
+            trouble,
+        }
+    }
+
+    /// What is wrong with the last load; `None` if it was good.
+    pub(super) fn trouble(&self) -> Snapshot<Option<String>> {
+        self.trouble.subscribe()
+    }
+
+    pub(super) fn take(&self, outcome: LoadOutcome) {
+        match outcome {
+            LoadOutcome::Fresh { loaded, read_at } => {
+                let set = self
+                    .assignments
+                    .publish(&loaded.data, loaded.fingerprint, read_at);
+                let revision = set.revision().to_string();
+                self.metrics.snapshot_load(LoadResult::Ok);
+                self.metrics.snapshot(&revision, Source::Files);
+                self.metrics.snapshot_current(Source::Files, read_at);
+                self.count(&loaded, set.census());
+                self.trouble.publish(None);
+                tell(&revision, &loaded.report, set.census());
+            }
+            LoadOutcome::Unchanged { read_at } => {
+                self.assignments.confirm(read_at);
+                self.metrics.snapshot_load(LoadResult::Unchanged);
+                self.metrics.snapshot_current(Source::Files, read_at);
+                self.trouble.publish(None);
+            }
+            LoadOutcome::HeldBack { shrunk, .. } => {
+                self.metrics.snapshot_load(LoadResult::Unchanged);
+                let trouble = format!(
+                    "{} went from {} to {}; held back until seen again",
+                    shrunk.what, shrunk.from, shrunk.to
+                );
+                tracing::warn!(trouble, "role data is kept as it was");
+                self.trouble.publish(Some(trouble));
+            }
+            LoadOutcome::Failed(error) => {
+                self.metrics.snapshot_load(result_of(&error));
+                tracing::error!(%error, "role data cannot be loaded; it is kept as it was");
+                self.trouble.publish(Some(error.to_string()));
+            }
+        }
+    }
+
+    fn count(&self, loaded: &Loaded, census: Census) {
+        let report = &loaded.report;
+        for (kind, count) in [
+            (ObjectKind::Assignment, report.role_assignments),
+            (ObjectKind::Conditional, census.conditional),
+            (ObjectKind::Conflict, report.conflicts),
+            (ObjectKind::DeletedPrincipal, census.deleted_principal),
+            (ObjectKind::DenyAssignment, report.deny_assignments),
+            (ObjectKind::Group, report.groups),
+            (ObjectKind::Role, report.role_definitions),
+            (ObjectKind::ScheduleInstance, report.schedule_instances),
+            (
+                ObjectKind::UnknownRoleDefinition,
+                census.unknown_role_definition,
+            ),
+            (ObjectKind::UnsupportedCondition, census.conditional),
+        ] {
+            self.metrics.snapshot_objects(kind, count);
+        }
+    }
+}
+
+fn result_of(error: &LoadError) -> LoadResult {
+    let unreadable = |error: &FileError| !matches!(error, FileError::Wire(_));
+    if error.problems().iter().any(|(_, error)| unreadable(error)) {
+        LoadResult::Io
+    } else {
+        LoadResult::Schema
+    }
+}
+
+fn tell(revision: &str, report: &LoadReport, census: Census) {
+    tracing::info!(
+        revision,
+        files = report.files,
+        role_assignments = report.role_assignments,
+        deny_assignments = report.deny_assignments,
+        role_definitions = report.role_definitions,
+        groups = report.groups,
+        "role data in force"
+    );
+    for warning in &report.warnings {
+        tracing::warn!(%warning, "role data");
+    }
+    if census.conditional > 0 {
+        let count = census.conditional;
+        tracing::warn!(
+            count,
+            "role assignments with a condition grant nothing: conditions are not evaluated"
+        );
+    }
+    if census.unknown_role_definition > 0 {
+        let count = census.unknown_role_definition;
+        tracing::warn!(
+            count,
+            "role assignments of roles that are not in the data grant nothing"
+        );
+    }
+    if census.orphan_schedule_instances > 0 {
+        let count = census.orphan_schedule_instances;
+        tracing::warn!(
+            count,
+            "PIM schedule instances without their role assignment grant nothing"
+        );
+    }
+}

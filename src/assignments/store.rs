@@ -1,0 +1,140 @@
+//! The role data in force: compiled, published whole, and refused once it is too old.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use moka::sync::Cache;
+
+use crate::clock::Clock;
+use crate::principal::Claims;
+use crate::rbac::{AssignmentSet, Entitlements, Principals, Revision, RoleData, VaultScope};
+use crate::reason::Reason;
+use crate::snapshot::{self, Publisher, Snapshot};
+
+/// How many callers' entitlements are kept. An entry is a few hundred bytes for most callers.
+const CACHED_CALLERS: u64 = 10_000;
+
+/// Role data with the time at which it was last known to be what the source says.
+#[derive(Clone, Debug)]
+pub struct InForce {
+    /// The data, compiled.
+    pub set: Arc<AssignmentSet>,
+    /// When the source was last seen to say the same.
+    pub confirmed_at: SystemTime,
+}
+
+/// The writing side: compiles loads and publishes them.
+#[derive(Debug)]
+pub struct AssignmentPublisher {
+    vaults: Vec<VaultScope>,
+    publisher: Publisher<Option<InForce>>,
+}
+
+/// The reading side: the policy information point of the request path.
+#[derive(Clone, Debug)]
+pub struct Assignments {
+    in_force: Snapshot<Option<InForce>>,
+    max_staleness: Duration,
+    entitlements: Cache<EntitlementsKey, Arc<Entitlements>>,
+}
+
+/// Everything entitlements depend on, in full, so that no two callers can share an entry.
+type EntitlementsKey = (Revision, usize, Principals);
+
+/// Makes both sides; nothing is in force yet.
+///
+/// `vaults` are known by their index from here on. Data confirmed longer ago than `max_staleness`
+/// is refused.
+pub fn store(
+    vaults: Vec<VaultScope>,
+    max_staleness: Duration,
+) -> (AssignmentPublisher, Assignments) {
+    let (publisher, in_force) = snapshot::channel(None);
+    let entitlements = Cache::new(CACHED_CALLERS);
+    (
+        AssignmentPublisher { vaults, publisher },
+        Assignments {
+            in_force,
+            max_staleness,
+            entitlements,
+        },
+    )
+}
+
+impl AssignmentPublisher {
+    /// Compiles `data` and puts it in force.
+    pub fn publish(
+        &self,
+        data: &RoleData,
+        fingerprint: [u8; 32],
+        now: SystemTime,
+    ) -> Arc<AssignmentSet> {
+        let revision = Revision::of(fingerprint);
+        let set = Arc::new(AssignmentSet::compile(data, &self.vaults, revision));
+        self.publisher.publish(Some(InForce {
+            set: set.clone(),
+            confirmed_at: now,
+        }));
+        set
+    }
+
+    /// Notes that the source still says what is in force.
+    pub fn confirm(&self, now: SystemTime) {
+        if let Some(in_force) = &*self.publisher.load() {
+            self.publisher.publish(Some(InForce {
+                set: in_force.set.clone(),
+                confirmed_at: now,
+            }));
+        }
+    }
+}
+
+impl Assignments {
+    /// The data in force.
+    ///
+    /// # Errors
+    /// [`Reason::SnapshotMissing`] before the first load, [`Reason::SnapshotStale`] when the
+    /// source has not confirmed the data for too long: we do not know, which is not a denial.
+    pub fn fresh(&self, now: SystemTime) -> Result<InForce, Reason> {
+        let loaded = self.in_force.load();
+        let in_force = loaded.as_ref().as_ref().ok_or(Reason::SnapshotMissing)?;
+        // A clock that went back makes no data stale.
+        let age = now
+            .duration_since(in_force.confirmed_at)
+            .unwrap_or(Duration::ZERO);
+        if age > self.max_staleness {
+            Err(Reason::SnapshotStale)
+        } else {
+            Ok(in_force.clone())
+        }
+    }
+
+    /// Waits until [`Self::fresh`] holds, for as long as that takes.
+    pub async fn wait_until_fresh(&self, clock: &dyn Clock) {
+        let mut in_force = self.in_force.clone();
+        while self.fresh(clock.now()).is_err() && in_force.changed().await {}
+    }
+
+    /// What a caller has in the vault with index `vault`, under `set`.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownVault`] if the set was compiled without that vault.
+    pub fn entitlements(
+        &self,
+        set: &AssignmentSet,
+        claims: &Claims,
+        vault: usize,
+    ) -> Result<Arc<Entitlements>, Reason> {
+        let principals = set.principals(claims.object_id, &claims.groups);
+        let key = (set.revision(), vault, principals);
+        if let Some(found) = self.entitlements.get(&key) {
+            return Ok(found);
+        }
+        let gathered = set
+            .entitlements(&key.2, vault)
+            .ok_or(Reason::UnknownVault)?;
+        let gathered = Arc::new(gathered);
+        self.entitlements.insert(key, gathered.clone());
+        Ok(gathered)
+    }
+}

@@ -1,0 +1,112 @@
+//! The commands of `portcullis`, one file each.
+
+mod config;
+#[cfg(feature = "dev")]
+mod dev;
+mod run;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// An authorizing reverse proxy in front of Azure Key Vault.
+#[derive(Debug, Parser)]
+#[command(version, about, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve: the proxy in front of the configured vaults
+    Run(run::Run),
+    /// Check a configuration, or print its JSON Schema
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Try it out: the proxy between an embedded issuer and an embedded vault, without Azure
+    #[cfg(feature = "dev")]
+    Dev(dev::Dev),
+}
+
+/// What a command needs from the process.
+#[derive(Debug)]
+struct Context {
+    /// The program as it was called, for texts that repeat it.
+    program: String,
+    /// The environment, where it is text.
+    environment: Vec<(String, String)>,
+}
+
+/// Why a command failed: a text for the operator.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs the command that `arguments` name.
+///
+/// `arguments` begin with the program's name; `environment` is the process's. The exit code is 0,
+/// 1 if the command failed (with the reason on standard error), or 2 if the arguments are wrong.
+pub fn main(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let program = arguments
+        .first()
+        .map_or_else(String::new, |a| a.to_string_lossy().into_owned());
+    let environment = environment
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let context = Context {
+        program,
+        environment,
+    };
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let outcome = match cli.command {
+        Command::Run(command) => command.run(&context),
+        Command::Config(command) => command.run(&context),
+        #[cfg(feature = "dev")]
+        Command::Dev(command) => command.run(&context),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "portcullis: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes `text` to standard output.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// The runtime of a command that serves.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?)
+}
+
+/// Waits for SIGTERM or SIGINT.
+async fn stop_signal() -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

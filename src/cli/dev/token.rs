@@ -1,0 +1,77 @@
+//! `portcullis dev token`: a token from the running embedded issuer.
+
+use std::fs;
+use std::sync::Arc;
+
+use clap::Args;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+
+use super::{Context, Failure, Place, STATE_FILE, State, people, print};
+use crate::cli::runtime;
+
+/// The arguments of `portcullis dev token`.
+#[derive(Args, Debug)]
+pub(super) struct Token {
+    /// Who: admin, secrets-user, reader, crypto-user, db-app, group-member, no-purge, expired-pim or nobody
+    #[arg(long = "as", value_name = "NAME")]
+    name: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+impl Token {
+    pub(super) fn run(&self, context: &Context) -> Result<(), Failure> {
+        let person = people::named(&self.name).ok_or_else(|| {
+            let names: Vec<&str> = people::PEOPLE.iter().map(|person| person.name).collect();
+            format!(
+                "there is nobody called `{}`; expected one of {}",
+                self.name,
+                names.join(", ")
+            )
+        })?;
+        let state_file = self.place.directory(context)?.join(STATE_FILE);
+        let state = fs::read(&state_file).map_err(|_| {
+            let path = state_file.display();
+            format!("`portcullis dev` is not running: there is no `{path}`")
+        })?;
+        let state: State = serde_json::from_slice(&state)?;
+        let form = format!(
+            "grant_type=client_credentials&client_id={}&client_secret={}&scope=https%3A%2F%2Fvault.azure.net%2F.default",
+            person.client_id, state.client_secret
+        );
+        let answer: serde_json::Value = runtime()?.block_on(async {
+            let answer = client(&state)?
+                .post(&state.token_endpoint)
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body(form)
+                .send()
+                .await
+                .map_err(|error| format!("the embedded issuer does not answer: {error}"))?;
+            Ok::<_, Failure>(serde_json::from_slice(&answer.bytes().await?)?)
+        })?;
+        let token = answer
+            .get("access_token")
+            .and_then(serde_json::Value::as_str);
+        print(&format!(
+            "{}\n",
+            token.ok_or("the embedded issuer gave no token")?
+        ))
+    }
+}
+
+fn client(state: &State) -> Result<reqwest::Client, Failure> {
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(&state.ca_file)? {
+        roots.add(certificate?)?;
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .build()?)
+}

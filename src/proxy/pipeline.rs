@@ -1,0 +1,542 @@
+//! The one way through: what happens to a request, from its headers to the end of its answer.
+//!
+//! [`Pipeline::answer`] reads top to bottom as a request passes. Each step needs what the step
+//! above proved, and the compiler knows it: without a [`Permit`] there is nothing to forward.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::header::{HeaderMap, HeaderName, USER_AGENT};
+use http::request::Parts;
+use http::{Request, Response};
+use tokio::time::Instant;
+
+use super::body::{BodyEnd, BodyOutcome, RequestBody, ResponseBody};
+use super::headers::{self, HeaderError};
+use super::host::{HostError, Selected, VaultTable};
+use super::listen::Peer;
+use super::reject::{Rejection, VaultLine};
+use super::upstream::{
+    ForwardRequest, ForwardedResponse, Upstream, UpstreamError, UpstreamErrorKind,
+};
+use crate::assignments::store::{Assignments, InForce};
+use crate::audit::{
+    AuditGuard, AuditLog, ClientFacts, KvError, NearestMiss, PolicyFacts, ResultGuard,
+    UpstreamAnswer,
+};
+use crate::authn::{self, Authenticator, AuthnError, BearerError};
+use crate::clock::Clock;
+use crate::config;
+use crate::keyvault::{Operation, OperationKind, QueryError, route};
+use crate::metrics::Metrics;
+use crate::principal::Caller;
+use crate::rbac::{self, Decision, Denial, Permit, Revision};
+use crate::reason::{Reason, Verdict};
+use crate::secret::BearerToken;
+use crate::traceparent::TraceParent;
+
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");
+
+/// A vault and the connections to it.
+#[derive(Debug)]
+pub struct GuardedVault {
+    /// Its settings.
+    pub config: config::Vault,
+    /// The way to it.
+    pub upstream: Upstream,
+}
+
+/// Everything a request needs on its way; one for the process.
+#[derive(Debug)]
+pub struct Pipeline {
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Which vault a request is for.
+    pub table: VaultTable,
+    /// The vaults, in the order of the table.
+    pub vaults: Vec<GuardedVault>,
+    /// Who is calling.
+    pub authenticator: Arc<Authenticator>,
+    /// What callers have.
+    pub assignments: Assignments,
+    /// Where decisions are written down.
+    pub audit: AuditLog,
+    /// Where they are counted.
+    pub metrics: Arc<Metrics>,
+    /// Query parameters that pass besides Key Vault's own.
+    pub extra_query_parameters: Vec<Box<str>>,
+    /// From a request's arrival to the end of the vault's answer.
+    pub total_timeout: Duration,
+}
+
+/// What is known of a request so far.
+struct Trail {
+    record: AuditGuard,
+    arrived: Instant,
+    vault: Option<usize>,
+    operation: Option<OperationKind>,
+}
+
+/// A request that may be forwarded.
+struct Admitted {
+    permit: Permit,
+    token: BearerToken,
+    selected: Selected,
+}
+
+impl Pipeline {
+    /// Answers one request of `peer`: with the vault's answer, or with a refusal.
+    ///
+    /// Exactly one decision record is written per call, also when the future is dropped.
+    pub async fn answer(
+        self: Arc<Self>,
+        peer: Arc<Peer>,
+        request: Request<RequestBody>,
+    ) -> Response<ResponseBody> {
+        let now = self.clock.now();
+        let (parts, body) = request.into_parts();
+        let mut record = self.audit.begin(now, client_facts(&peer, &parts.headers));
+        record.method(&parts.method);
+        if let Some(trace) = TraceParent::from_headers(&parts.headers) {
+            record.trace(trace);
+        }
+        let mut trail = Trail {
+            record,
+            arrived: Instant::now(),
+            vault: None,
+            operation: None,
+        };
+        match self.admit(&peer, &parts, &body, &mut trail).await {
+            Ok(admitted) => self.forward(admitted, parts.headers, body, trail).await,
+            Err(rejection) => self.refuse(rejection, trail).await,
+        }
+    }
+
+    /// Everything up to the permit. What is learned on the way is left in `trail`.
+    async fn admit(
+        &self,
+        peer: &Peer,
+        parts: &Parts,
+        body: &RequestBody,
+        trail: &mut Trail,
+    ) -> Result<Admitted, Rejection> {
+        let selected = self.table.select(peer, parts).map_err(bad_host)?;
+        let vault = self.vault(selected.vault)?;
+        trail.vault = Some(selected.vault);
+        trail
+            .record
+            .vault(vault.config.name.as_str(), &vault.config.resource_id);
+        // Before anything else is looked at: an SDK's first call has neither body nor token.
+        let token = authn::bearer(&parts.headers)
+            .map_err(|error| self.no_token(error, &vault.config, trail))?;
+        let caller = self.authenticate(&vault.config, &token, trail).await?;
+        headers::inspect(parts, body).map_err(bad_header)?;
+        let operation = self.operation(parts, trail)?;
+        let permit = self.authorize(&caller, operation, &selected, trail)?;
+        Ok(Admitted {
+            permit,
+            token,
+            selected,
+        })
+    }
+
+    async fn authenticate(
+        &self,
+        vault: &config::Vault,
+        token: &BearerToken,
+        trail: &mut Trail,
+    ) -> Result<Arc<Caller>, Rejection> {
+        let began = Instant::now();
+        let outcome = self.authenticator.authenticate(&vault.issuer, token).await;
+        trail.record.authn_took(began.elapsed());
+        let caller = outcome.map_err(|error| {
+            trail.record.sub_reason(error.detail.as_label());
+            self.unauthenticated(error, vault)
+        })?;
+        trail.record.caller(&caller);
+        Ok(caller)
+    }
+
+    fn operation(&self, parts: &Parts, trail: &mut Trail) -> Result<Operation, Rejection> {
+        let (path, query) = (parts.uri.path(), parts.uri.query());
+        let operation = route::parse(&parts.method, path, query, &self.extra_query_parameters)
+            .map_err(|error| bad_route(&error))?;
+        trail.operation = Some(operation.kind());
+        trail.record.operation(&operation);
+        Ok(operation)
+    }
+
+    fn authorize(
+        &self,
+        caller: &Caller,
+        operation: Operation,
+        selected: &Selected,
+        trail: &mut Trail,
+    ) -> Result<Permit, Rejection> {
+        let began = Instant::now();
+        let now = self.clock.now();
+        let in_force = self.assignments.fresh(now).map_err(undecided)?;
+        let claims = caller.claims();
+        let entitlements = self
+            .assignments
+            .entitlements(&in_force.set, claims, selected.vault)
+            .map_err(undecided)?;
+        let resource = entitlements.resource(&operation);
+        let decision = rbac::decide(operation, &entitlements, now);
+        let took = began.elapsed();
+        trail.record.authz_took(took);
+        self.metrics.decision_took(took);
+        if let Some(groups) = entitlements.group_count() {
+            trail.record.groups(groups);
+        }
+        match decision {
+            Decision::Allow(permit) => {
+                trail.record.policy(allowed_by(&permit, &in_force, now));
+                Ok(permit)
+            }
+            Decision::Deny(denial) => {
+                trail.record.policy(denied_by(&denial, &in_force, now));
+                let vault = &self.vault(selected.vault)?.config;
+                let line = VaultLine {
+                    name: vault.name.as_str(),
+                    location: vault.location.as_deref(),
+                };
+                Err(Rejection::forbidden(&denial, claims, &resource, &line))
+            }
+        }
+    }
+
+    /// Writes the decision down, and only then forwards.
+    async fn forward(
+        &self,
+        admitted: Admitted,
+        headers: HeaderMap,
+        body: RequestBody,
+        trail: Trail,
+    ) -> Response<ResponseBody> {
+        let Trail {
+            record,
+            arrived,
+            operation,
+            ..
+        } = trail;
+        let seen = Seen {
+            vault: Some(admitted.selected.vault),
+            operation,
+            arrived,
+        };
+        let decision_id = record.decision_id().to_string();
+        // SECURITY: no secret without a record.
+        let mut result = match record
+            .decide(Verdict::Allow, Reason::OkAssignment, None)
+            .await
+        {
+            Ok(result) => result,
+            Err(error) => return self.unrecorded(&error, &decision_id, seen),
+        };
+        self.metrics
+            .vault(seen.vault)
+            .decided(operation, Verdict::Allow, Reason::OkAssignment);
+        let request = ForwardRequest {
+            headers,
+            token: admitted.token,
+            body,
+            deadline: arrived + self.total_timeout,
+            public: admitted.selected.public,
+        };
+        let sent_at = Instant::now();
+        let outcome = match self.vault(admitted.selected.vault) {
+            Ok(vault) => vault
+                .upstream
+                .forward(admitted.permit, request)
+                .await
+                .map_err(|e| bad_upstream(&e)),
+            Err(rejection) => Err((rejection, false)),
+        };
+        match outcome {
+            Ok(forwarded) => {
+                let answer = upstream_answer(&forwarded, sent_at.elapsed());
+                self.relay(forwarded.response, answer, result, seen)
+            }
+            Err((rejection, sent)) => {
+                if sent {
+                    result.sent();
+                }
+                result.finish(Some(rejection.status().as_u16()), Some(rejection.reason));
+                self.respond(rejection, &decision_id, seen)
+            }
+        }
+    }
+
+    /// Hands the vault's answer to the client, and records the result when that has ended.
+    fn relay(
+        &self,
+        response: Response<ResponseBody>,
+        answer: UpstreamAnswer,
+        mut result: ResultGuard,
+        seen: Seen,
+    ) -> Response<ResponseBody> {
+        let status = response.status().as_u16();
+        let counters = self.metrics.vault(seen.vault);
+        counters.upstream_answered(status, answer.kv_error, answer.took);
+        counters.answered(seen.operation, status);
+        result.answered(answer);
+        let metrics = Arc::clone(&self.metrics);
+        response.map(|body| {
+            body.observed(move |outcome: BodyOutcome| {
+                metrics.request_took(seen.operation, seen.arrived.elapsed());
+                match outcome.end {
+                    BodyEnd::Complete => result.finish(Some(status), None),
+                    BodyEnd::Deadline => {
+                        result.finish(Some(status), Some(Reason::UpstreamTimeout));
+                    }
+                    BodyEnd::VaultAborted => {
+                        result.finish(Some(status), Some(Reason::UpstreamError));
+                    }
+                    // Dropped unfinished, it is recorded as aborted.
+                    BodyEnd::ClientGone => drop(result),
+                }
+            })
+        })
+    }
+
+    /// Records a refusal, and answers it.
+    async fn refuse(&self, rejection: Rejection, trail: Trail) -> Response<ResponseBody> {
+        let Trail {
+            record,
+            arrived,
+            vault,
+            operation,
+        } = trail;
+        let seen = Seen {
+            vault,
+            operation,
+            arrived,
+        };
+        let decision_id = record.decision_id().to_string();
+        let verdict = rejection.verdict();
+        let status = rejection.status().as_u16();
+        self.metrics
+            .vault(vault)
+            .decided(operation, verdict, rejection.reason);
+        match record.decide(verdict, rejection.reason, Some(status)).await {
+            Ok(_nothing_was_forwarded) => self.respond(rejection, &decision_id, seen),
+            Err(error) => self.unrecorded(&error, &decision_id, seen),
+        }
+    }
+
+    /// Answers a request whose record could not be written.
+    fn unrecorded(
+        &self,
+        error: &crate::audit::AuditError,
+        decision_id: &str,
+        seen: Seen,
+    ) -> Response<ResponseBody> {
+        tracing::error!(%error, decision_id, "a decision could not be recorded; it is refused");
+        let reason = Reason::AuditUnavailable;
+        self.metrics
+            .vault(seen.vault)
+            .decided(seen.operation, Verdict::Error, reason);
+        let message = "The decision could not be recorded, so the request was not forwarded.";
+        self.respond(Rejection::because(reason, message), decision_id, seen)
+    }
+
+    fn respond(
+        &self,
+        rejection: Rejection,
+        decision_id: &str,
+        seen: Seen,
+    ) -> Response<ResponseBody> {
+        let response = rejection.into_response(decision_id);
+        self.metrics
+            .vault(seen.vault)
+            .answered(seen.operation, response.status().as_u16());
+        self.metrics
+            .request_took(seen.operation, seen.arrived.elapsed());
+        response.map(|body| ResponseBody::from(Bytes::from(body)))
+    }
+
+    fn vault(&self, index: usize) -> Result<&GuardedVault, Rejection> {
+        // INVARIANT: the table was made from these vaults, in their order.
+        self.vaults
+            .get(index)
+            .ok_or_else(|| Rejection::because(Reason::InternalError, "The vault has no way to it."))
+    }
+
+    fn no_token(&self, error: BearerError, vault: &config::Vault, trail: &mut Trail) -> Rejection {
+        if error != BearerError::Absent {
+            trail.record.sub_reason(error.defect().as_label());
+        }
+        self.unauthenticated(error.into(), vault)
+    }
+
+    fn unauthenticated(&self, error: AuthnError, vault: &config::Vault) -> Rejection {
+        match (error.reason, self.authenticator.challenge(&vault.issuer)) {
+            (
+                Reason::NoToken | Reason::BadToken | Reason::WrongTenant | Reason::PopUnsupported,
+                Some(challenge),
+            ) => Rejection::unauthenticated(error.reason, error.message, challenge.clone()),
+            _ => Rejection::because(error.reason, error.message),
+        }
+    }
+}
+
+/// What metrics need of a request that is decided.
+#[derive(Clone, Copy)]
+struct Seen {
+    vault: Option<usize>,
+    operation: Option<OperationKind>,
+    arrived: Instant,
+}
+
+fn client_facts(peer: &Peer, headers: &HeaderMap) -> ClientFacts {
+    ClientFacts {
+        listener: Arc::clone(&peer.listener),
+        ip: peer.address.ip(),
+        tls: peer.tls_version,
+        sni: peer.sni.clone(),
+        user_agent: text(headers, &USER_AGENT),
+        request_id: text(headers, &CLIENT_REQUEST_ID),
+    }
+}
+
+fn text(headers: &HeaderMap, name: &HeaderName) -> Option<Box<str>> {
+    headers.get(name)?.to_str().ok().map(Into::into)
+}
+
+fn policy(revision: Revision, in_force: &InForce, now: SystemTime) -> PolicyFacts {
+    PolicyFacts {
+        snapshot: format!("sha256:{revision}").into(),
+        snapshot_at: in_force.confirmed_at,
+        stale: now
+            .duration_since(in_force.confirmed_at)
+            .unwrap_or_default(),
+        assignment: None,
+        role: None,
+        deny_assignment: None,
+        evaluated: None,
+        nearest: None,
+    }
+}
+
+fn allowed_by(permit: &Permit, in_force: &InForce, now: SystemTime) -> PolicyFacts {
+    let by = permit.granted_by().first();
+    PolicyFacts {
+        assignment: by.map(|by| by.assignment),
+        role: by.map(|by| Arc::clone(&by.role_name)),
+        ..policy(permit.revision(), in_force, now)
+    }
+}
+
+fn denied_by(denial: &Denial, in_force: &InForce, now: SystemTime) -> PolicyFacts {
+    PolicyFacts {
+        deny_assignment: denial.deny_assignment,
+        nearest: denial.nearest.as_ref().map(|nearest| NearestMiss {
+            assignment: Some(nearest.assignment),
+            role: nearest.role_name.clone(),
+            failed: denial.reason,
+            detail: Some(format!("{} at {}", denial.data_action, nearest.scope).into()),
+        }),
+        ..policy(denial.revision, in_force, now)
+    }
+}
+
+fn upstream_answer(forwarded: &ForwardedResponse, took: Duration) -> UpstreamAnswer {
+    let status = forwarded.response.status().as_u16();
+    let assignment = forwarded.rbac_assignment_id.as_ref();
+    UpstreamAnswer {
+        status,
+        kv_error: KvError::classify(status, forwarded.error_code.as_deref()),
+        request_id: text(forwarded.response.headers(), &REQUEST_ID),
+        assignment: assignment.and_then(|id| id.to_str().ok()?.parse().ok()),
+        took,
+    }
+}
+
+fn bad_host(error: HostError) -> Rejection {
+    let reason = match error {
+        HostError::BadHost => Reason::BadHost,
+        HostError::UnknownVault => Reason::UnknownVault,
+    };
+    Rejection::because(reason, error.to_string())
+}
+
+fn bad_header(error: HeaderError) -> Rejection {
+    let reason = match error {
+        HeaderError::MethodOverride => Reason::MethodOverride,
+        HeaderError::Body(_) => Reason::BadBody,
+        HeaderError::Connection
+        | HeaderError::Expect
+        | HeaderError::Framing
+        | HeaderError::Repeated(_)
+        | HeaderError::Te
+        | HeaderError::Upgrade => Reason::BadHeader,
+    };
+    Rejection::because(reason, error.to_string())
+}
+
+fn bad_route(error: &route::RouteError) -> Rejection {
+    use route::RouteError;
+    let reason = match error {
+        RouteError::BadPath(_) | RouteError::BadName { .. } => Reason::BadPath,
+        RouteError::BadQuery(
+            QueryError::ApiVersion(_)
+            | QueryError::Duplicate(_)
+            | QueryError::Malformed
+            | QueryError::MaxResults
+            | QueryError::NoApiVersion
+            | QueryError::Unknown,
+        ) => Reason::BadQuery,
+        RouteError::NotForVaults(_) | RouteError::UnknownOperation { .. } => {
+            Reason::UnknownOperation
+        }
+    };
+    Rejection::because(reason, error.to_string())
+}
+
+fn undecided(reason: Reason) -> Rejection {
+    let message = match reason {
+        Reason::SnapshotMissing => "Role assignments are not loaded yet.",
+        Reason::SnapshotStale => "Role assignments are too old to decide on.",
+        _ => "The request could not be decided.",
+    };
+    Rejection::because(reason, message)
+}
+
+/// The refusal, and whether the vault may have seen the request.
+fn bad_upstream(error: &UpstreamError) -> (Rejection, bool) {
+    use UpstreamErrorKind as Kind;
+    let kind = error.kind();
+    let reason = match kind {
+        Kind::RequestBroken => Reason::BadBody,
+        Kind::RequestTimeout => Reason::BodyTimeout,
+        Kind::RequestTooLarge => Reason::BodyTooLarge,
+        Kind::ConnectTimeout | Kind::Deadline | Kind::FirstByteTimeout => Reason::UpstreamTimeout,
+        Kind::Unrepresentable => Reason::InternalError,
+        Kind::AnswerAborted
+        | Kind::AnswerCoding
+        | Kind::AnswerHeaders
+        | Kind::AnswerMalformed
+        | Kind::AnswerTooLarge
+        | Kind::Connect
+        | Kind::ForeignLink
+        | Kind::Loop
+        | Kind::Protocol
+        | Kind::Redirect
+        | Kind::Resolve
+        | Kind::Tls
+        | Kind::Upgrade => Reason::UpstreamError,
+    };
+    let detail = error.detail().unwrap_or("");
+    tracing::warn!(
+        kind = kind.as_label(),
+        detail,
+        "a request could not be forwarded"
+    );
+    (
+        Rejection::because(reason, kind.to_string()),
+        error.may_have_been_sent(),
+    )
+}

@@ -1,0 +1,244 @@
+//! Every answer that is ours and not the vault's: the only map from a failure to HTTP.
+//!
+//! A refusal has Key Vault's own JSON shape, so that SDKs print it, and says that it is ours: by
+//! `innererror.code` and by the headers `x-portcullis-decision-id` and `x-portcullis-reason`. It
+//! names the caller, the action and the resource, but no other principal.
+
+use std::fmt::Write as _;
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{Response, StatusCode};
+use serde_json::json;
+
+use crate::principal::Claims;
+use crate::rbac::{Denial, Scope};
+use crate::reason::{Reason, Verdict};
+
+/// The header that names the decision, to be found again in the decision record.
+pub const DECISION_ID: &str = "x-portcullis-decision-id";
+/// The header that names the reason.
+pub const REASON: &str = "x-portcullis-reason";
+
+/// How long a client should wait before it asks again when we could not decide, in seconds.
+const RETRY_AFTER_SECONDS: u16 = 5;
+
+/// An answer of ours.
+#[derive(Debug)]
+pub struct Rejection {
+    /// Why.
+    pub reason: Reason,
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    challenge: Option<HeaderValue>,
+}
+
+impl Rejection {
+    /// 401 with the challenge that every SDK expects.
+    pub fn unauthenticated(reason: Reason, message: String, challenge: HeaderValue) -> Self {
+        Self {
+            reason,
+            status: StatusCode::UNAUTHORIZED,
+            code: "Unauthorized",
+            message,
+            challenge: Some(challenge),
+        }
+    }
+
+    /// Everything but 401 and 403; the status follows from the reason.
+    pub fn because(reason: Reason, message: impl Into<String>) -> Self {
+        let (status, code) = status_of(reason);
+        Self {
+            reason,
+            status,
+            code,
+            message: message.into(),
+            challenge: None,
+        }
+    }
+
+    /// 403 with the lines of Key Vault's own.
+    pub fn forbidden(
+        denial: &Denial,
+        claims: &Claims,
+        resource: &Scope,
+        vault: &VaultLine<'_>,
+    ) -> Self {
+        let (status, code) = status_of(denial.reason);
+        let message = forbidden_text(denial, claims, resource, vault);
+        Self {
+            reason: denial.reason,
+            status,
+            code,
+            message,
+            challenge: None,
+        }
+    }
+
+    /// What kind of decision this is.
+    pub fn verdict(&self) -> Verdict {
+        if self.reason == Reason::NoToken {
+            Verdict::Challenge
+        } else if self.status.is_server_error() {
+            Verdict::Error
+        } else {
+            Verdict::Deny
+        }
+    }
+
+    /// The status.
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The response, with `decision_id` in its header.
+    pub fn into_response(self, decision_id: &str) -> Response<String> {
+        let inner = match self.status {
+            // Byte for byte what the vault itself answers to an SDK's first call.
+            StatusCode::UNAUTHORIZED => None,
+            StatusCode::FORBIDDEN => Some("ForbiddenByPortcullis"),
+            _ => Some("RefusedByPortcullis"),
+        };
+        let mut error = json!({ "code": self.code, "message": self.message });
+        if let (Some(inner), Some(error)) = (inner, error.as_object_mut()) {
+            error.insert("innererror".to_owned(), json!({ "code": inner }));
+        }
+        let mut response = Response::new(json!({ "error": error }).to_string());
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/json; charset=utf-8"),
+        );
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        headers.insert(REASON, HeaderValue::from_static(self.reason.as_label()));
+        if let Ok(value) = HeaderValue::from_str(decision_id) {
+            headers.insert(DECISION_ID, value);
+        }
+        if let Some(challenge) = self.challenge {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+        }
+        response
+    }
+}
+
+/// The last line of a 403.
+#[derive(Clone, Copy, Debug)]
+pub struct VaultLine<'a> {
+    /// The vault's name.
+    pub name: &'a str,
+    /// Its region.
+    pub location: Option<&'a str>,
+}
+
+/// The status and Key Vault's `error.code` for a reason.
+///
+/// "Denied" is 403; "could not decide" is 5xx and is never cached as a denial.
+const fn status_of(reason: Reason) -> (StatusCode, &'static str) {
+    match reason {
+        Reason::NoToken | Reason::BadToken | Reason::WrongTenant | Reason::PopUnsupported => {
+            (StatusCode::UNAUTHORIZED, "Unauthorized")
+        }
+        Reason::BadPath
+        | Reason::BadQuery
+        | Reason::BadHeader
+        | Reason::MethodOverride
+        | Reason::UnknownOperation
+        | Reason::BadBody => (StatusCode::BAD_REQUEST, "BadParameter"),
+        Reason::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "RequestTimeout"),
+        Reason::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLarge"),
+        Reason::BadHost | Reason::UnknownVault => {
+            (StatusCode::MISDIRECTED_REQUEST, "MisdirectedRequest")
+        }
+        Reason::ActionNotGranted
+        | Reason::ConditionUnsupported
+        | Reason::DenyAssignment
+        | Reason::ExpiredGrant
+        | Reason::NoAssignment
+        | Reason::NotDataAction
+        | Reason::RoleDefinitionUnknown
+        | Reason::ScopeMismatch => (StatusCode::FORBIDDEN, "Forbidden"),
+        Reason::AuditUnavailable
+        | Reason::KeysUnavailable
+        | Reason::Overload
+        | Reason::SnapshotMissing
+        | Reason::SnapshotStale => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+        Reason::UpstreamError => (StatusCode::BAD_GATEWAY, "BadGateway"),
+        Reason::UpstreamTimeout => (StatusCode::GATEWAY_TIMEOUT, "GatewayTimeout"),
+        // An allowed request is answered by the vault; a client that left is answered by nobody.
+        Reason::InternalError | Reason::OkAssignment | Reason::ClientGone => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError")
+        }
+    }
+}
+
+fn forbidden_text(
+    denial: &Denial,
+    claims: &Claims,
+    resource: &Scope,
+    vault: &VaultLine<'_>,
+) -> String {
+    let mut text = String::from(
+        "Caller is not authorized to perform action on resource.\r\n\
+         If role assignments, deny assignments or role definitions were changed recently, please observe propagation time.\r\n\
+         Caller: ",
+    );
+    // Writing to a `String` cannot fail.
+    if let Some(app_id) = &claims.app_id {
+        let _ = write!(text, "appid={app_id};");
+    }
+    let _ = write!(text, "oid={};iss={}\r\n", claims.object_id, claims.issuer);
+    let _ = write!(
+        text,
+        "Action: '{}'\r\nResource: '{resource}'\r\n",
+        denial.data_action
+    );
+    match &denial.nearest {
+        None => text.push_str("Assignment: (not found)\r\n"),
+        Some(nearest) => {
+            let role = nearest
+                .role_name
+                .as_deref()
+                .unwrap_or("definition not known");
+            let _ = write!(
+                text,
+                "Assignment: (not found); nearest: '{}' of role '{role}' at '{}': {}\r\n",
+                nearest.assignment,
+                nearest.scope,
+                miss_text(denial.reason),
+            );
+        }
+    }
+    match denial.deny_assignment {
+        None => text.push_str("DenyAssignmentId: null\r\n"),
+        Some(id) => {
+            let _ = write!(text, "DenyAssignmentId: '{id}'\r\n");
+        }
+    }
+    let _ = write!(text, "DecisionReason: '{}' \r\n", denial.reason.as_label());
+    if !denial.membership_known {
+        text.push_str("Groups: the caller's group membership is not known to Portcullis\r\n");
+    }
+    let _ = write!(text, "Vault: {}", vault.name);
+    if let Some(location) = vault.location {
+        let _ = write!(text, ";location={location}");
+    }
+    text.push_str("\r\nDecided by: Portcullis, before the vault was asked\r\n");
+    text
+}
+
+/// What kept the nearest assignment from granting.
+const fn miss_text(reason: Reason) -> &'static str {
+    match reason {
+        Reason::ActionNotGranted => "its role does not hold the action",
+        Reason::ConditionUnsupported => "it has a condition, and conditions are not evaluated yet",
+        Reason::ExpiredGrant => "its time window has ended or not begun",
+        Reason::NotDataAction => "its role takes the action away in NotDataActions",
+        Reason::RoleDefinitionUnknown => "its role definition is not in the role data",
+        Reason::ScopeMismatch => "its scope does not contain the resource",
+        _ => "it does not grant",
+    }
+}
