@@ -6,13 +6,34 @@
 //! to print: a secret is always the path of a file, never a value.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::keyvault::{Authority, VaultName};
 use crate::principal::TenantId;
 use crate::rbac::{ManagementGroup, Scope};
+
+mod check;
+mod document;
+mod environment;
+mod form;
+mod problem;
+mod raw;
+mod schema;
+mod shape;
+
+pub use problem::{ConfigErrors, Place, Problem};
+pub use schema::schema;
+
+/// Whether the files that a configuration names are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Files {
+    /// Each must be there and readable.
+    MustExist,
+    /// Nothing is looked at, for a configuration meant for another machine.
+    NotChecked,
+}
 
 /// Everything the proxy is told.
 #[derive(Clone, Debug)]
@@ -35,6 +56,62 @@ pub struct Config {
     pub limits: Limits,
     /// Query parameters that pass besides the ones Key Vault documents.
     pub extra_query_parameters: Vec<Box<str>>,
+}
+
+impl Config {
+    /// Reads the TOML file at `path` and applies the overrides in `environment`.
+    ///
+    /// Only variables that begin with `PORTCULLIS_` matter, and of those each must name a setting:
+    /// `PORTCULLIS_LIMITS__MAX_BODY_BYTES`, `PORTCULLIS_VAULT__KV_PAYMENTS__CONNECT_ADDRESS`. The
+    /// caller takes out the ones it reads itself. Relative paths in the file are relative to its
+    /// directory; the result has them resolved.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with its line and key.
+    pub fn load(
+        path: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigErrors> {
+        Self::load_with(path, environment, Files::MustExist)
+    }
+
+    /// [`Self::load`] with a choice whether the files it names are looked at.
+    ///
+    /// # Errors
+    /// As for [`Self::load`].
+    pub fn load_with(
+        path: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+        files: Files,
+    ) -> Result<Self, ConfigErrors> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text, path, environment, files),
+            Err(error) => Err(ConfigErrors::new(path, vec![Problem::unreadable(&error)])),
+        }
+    }
+
+    /// [`Self::load`] of a text that was read from `path`, or stands for what is to be there.
+    ///
+    /// # Errors
+    /// As for [`Self::load`].
+    pub fn parse(
+        text: &str,
+        path: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+        files: Files,
+    ) -> Result<Self, ConfigErrors> {
+        let mut document = document::Document::parse(text)
+            .map_err(|problems| ConfigErrors::new(path, problems))?;
+        let mut problems = environment::apply(&mut document, environment);
+        let (raw, misshapen) = shape::read(&mut document);
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let (config, wrong) = check::read(raw, &document, directory, files);
+        problems.extend(misshapen);
+        problems.extend(wrong);
+        config
+            .filter(|_| problems.is_empty())
+            .ok_or_else(|| ConfigErrors::new(path, problems))
+    }
 }
 
 /// One address on which clients are served over TLS.

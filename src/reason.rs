@@ -1,137 +1,90 @@
 //! Why a request was decided as it was: one closed list for the record, the metric and the answer.
 
-/// Why a request was allowed, denied or could not be decided.
-///
-/// The label is part of the product's interface: it appears in decision records, in the `reason`
-/// label of metrics and in the `x-portcullis-reason` header, and does not change its meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Reason {
-    /// No role assignment that applies here holds the DataAction, though one applies here.
-    ActionNotGranted,
-    /// The decision record could not be written.
-    AuditUnavailable,
-    /// `Host`, `:authority`, SNI or an absolute-form target disagree or are malformed.
-    BadHost,
-    /// The path is not one that Key Vault has.
-    BadPath,
-    /// The query is malformed, repeats a name or has an unknown one.
-    BadQuery,
-    /// The token was refused.
-    BadToken,
-    /// The request body is too large, too slow or broken.
-    BadBody,
-    /// A condition stands on the only assignments that would grant, and is not evaluated yet.
-    ConditionUnsupported,
-    /// A deny assignment applies.
-    DenyAssignment,
-    /// A header that must be single appears more than once, or `Connection` names one it may not.
-    BadHeader,
-    /// The grant's time window has ended or not begun.
-    ExpiredGrant,
-    /// Something broke here.
-    InternalError,
-    /// The header asks for another verb than the request line has.
-    MethodOverride,
-    /// No role assignment names the caller or a group of the caller.
-    NoAssignment,
-    /// There is no token: the first call of every Azure SDK.
-    NoToken,
-    /// The role has the action and takes it away again in `NotDataActions`.
-    NotDataAction,
-    /// A role assignment allows it.
-    OkAssignment,
-    /// Too many requests at once.
-    Overload,
-    /// A proof-of-possession token, which cannot pass a proxy.
-    PopUnsupported,
-    /// The assignment's role definition is not in the data.
-    RoleDefinitionUnknown,
-    /// The caller holds the action, on another scope.
-    ScopeMismatch,
-    /// Role assignments were never loaded.
-    SnapshotMissing,
-    /// Role assignments are older than their bound.
-    SnapshotStale,
-    /// Signing keys were never loaded, or are older than their bound.
-    KeysUnavailable,
-    /// No Key Vault operation has this method and path.
-    UnknownOperation,
-    /// The host names no configured vault.
-    UnknownVault,
-    /// The vault could not be reached or answered wrongly.
-    UpstreamError,
-    /// The vault took too long.
-    UpstreamTimeout,
-    /// The token is of another tenant.
-    WrongTenant,
+macro_rules! reasons {
+    ($($(#[$doc:meta])+ $name:ident = $label:literal,)+) => {
+        /// Why a request was allowed, denied or could not be decided.
+        ///
+        /// The label is part of the product's interface: it appears in decision records, in the
+        /// `reason` label of metrics and in the `x-portcullis-reason` header, and does not change
+        /// its meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason {
+            $($(#[$doc])+ $name,)+
+        }
+
+        impl Reason {
+            /// Every reason, for initialising metrics and for tests.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The stable text of this reason.
+            pub const fn as_label(self) -> &'static str {
+                match self { $(Self::$name => $label),+ }
+            }
+        }
+    };
 }
 
-impl Reason {
-    /// Every reason, for initialising metrics and for tests.
-    pub const ALL: [Self; 29] = [
-        Self::ActionNotGranted,
-        Self::AuditUnavailable,
-        Self::BadHost,
-        Self::BadPath,
-        Self::BadQuery,
-        Self::BadToken,
-        Self::BadBody,
-        Self::ConditionUnsupported,
-        Self::DenyAssignment,
-        Self::BadHeader,
-        Self::ExpiredGrant,
-        Self::InternalError,
-        Self::MethodOverride,
-        Self::NoAssignment,
-        Self::NoToken,
-        Self::NotDataAction,
-        Self::OkAssignment,
-        Self::Overload,
-        Self::PopUnsupported,
-        Self::RoleDefinitionUnknown,
-        Self::ScopeMismatch,
-        Self::SnapshotMissing,
-        Self::SnapshotStale,
-        Self::KeysUnavailable,
-        Self::UnknownOperation,
-        Self::UnknownVault,
-        Self::UpstreamError,
-        Self::UpstreamTimeout,
-        Self::WrongTenant,
-    ];
-
-    /// The stable text of this reason.
-    pub const fn as_label(self) -> &'static str {
-        match self {
-            Self::ActionNotGranted => "action_not_granted",
-            Self::AuditUnavailable => "audit_unavailable",
-            Self::BadHost => "bad_host",
-            Self::BadPath => "bad_path",
-            Self::BadQuery => "bad_query",
-            Self::BadToken => "bad_token",
-            Self::BadBody => "bad_body",
-            Self::ConditionUnsupported => "condition_unsupported",
-            Self::DenyAssignment => "deny_assignment",
-            Self::BadHeader => "bad_header",
-            Self::ExpiredGrant => "expired_grant",
-            Self::InternalError => "internal_error",
-            Self::MethodOverride => "method_override",
-            Self::NoAssignment => "no_assignment",
-            Self::NoToken => "no_token",
-            Self::NotDataAction => "not_data_action",
-            Self::OkAssignment => "ok_assignment",
-            Self::Overload => "overload",
-            Self::PopUnsupported => "pop_unsupported",
-            Self::RoleDefinitionUnknown => "role_definition_unknown",
-            Self::ScopeMismatch => "scope_mismatch",
-            Self::SnapshotMissing => "snapshot_missing",
-            Self::SnapshotStale => "snapshot_stale",
-            Self::KeysUnavailable => "keys_unavailable",
-            Self::UnknownOperation => "unknown_operation",
-            Self::UnknownVault => "unknown_vault",
-            Self::UpstreamError => "upstream_error",
-            Self::UpstreamTimeout => "upstream_timeout",
-            Self::WrongTenant => "wrong_tenant",
-        }
-    }
+reasons! {
+    /// No role assignment that applies here holds the DataAction, though one applies here.
+    ActionNotGranted = "action_not_granted",
+    /// The decision record could not be written.
+    AuditUnavailable = "audit_unavailable",
+    /// The request body is too slow or broken.
+    BadBody = "bad_body",
+    /// A header that must be single appears more than once, or `Connection` names one it may not.
+    BadHeader = "bad_header",
+    /// `Host`, `:authority`, SNI or an absolute-form target disagree or are malformed.
+    BadHost = "bad_host",
+    /// The path is not one that Key Vault has.
+    BadPath = "bad_path",
+    /// The query is malformed, repeats a name or has an unknown one.
+    BadQuery = "bad_query",
+    /// The token was refused.
+    BadToken = "bad_token",
+    /// The request body exceeds the configured size.
+    BodyTooLarge = "body_too_large",
+    /// The client went away before there was an answer.
+    ClientGone = "client_gone",
+    /// A condition stands on the only assignments that would grant, and is not evaluated yet.
+    ConditionUnsupported = "condition_unsupported",
+    /// A deny assignment applies.
+    DenyAssignment = "deny_assignment",
+    /// The grant's time window has ended or not begun.
+    ExpiredGrant = "expired_grant",
+    /// Something broke here.
+    InternalError = "internal_error",
+    /// Signing keys were never loaded, or are older than their bound.
+    KeysUnavailable = "keys_unavailable",
+    /// The header asks for another verb than the request line has.
+    MethodOverride = "method_override",
+    /// No role assignment names the caller or a group of the caller.
+    NoAssignment = "no_assignment",
+    /// There is no token: the first call of every Azure SDK.
+    NoToken = "no_token",
+    /// The role has the action and takes it away again in `NotDataActions`.
+    NotDataAction = "not_data_action",
+    /// A role assignment allows it.
+    OkAssignment = "ok_assignment",
+    /// Too many requests at once.
+    Overload = "overload",
+    /// A proof-of-possession token, which cannot pass a proxy.
+    PopUnsupported = "pop_unsupported",
+    /// The assignment's role definition is not in the data.
+    RoleDefinitionUnknown = "role_definition_unknown",
+    /// The caller holds the action, on another scope.
+    ScopeMismatch = "scope_mismatch",
+    /// Role assignments were never loaded.
+    SnapshotMissing = "snapshot_missing",
+    /// Role assignments are older than their bound.
+    SnapshotStale = "snapshot_stale",
+    /// No Key Vault operation has this method and path.
+    UnknownOperation = "unknown_operation",
+    /// The host names no configured vault.
+    UnknownVault = "unknown_vault",
+    /// The vault could not be reached or answered wrongly.
+    UpstreamError = "upstream_error",
+    /// The vault took too long.
+    UpstreamTimeout = "upstream_timeout",
+    /// The token is of another tenant.
+    WrongTenant = "wrong_tenant",
 }

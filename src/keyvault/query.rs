@@ -8,16 +8,6 @@ use thiserror::Error;
 
 use super::name::ApiVersion;
 
-/// The parameters clients in use send, as Key Vault spells them.
-const KNOWN: &[&str] = &[
-    "api-version",
-    "maxresults",
-    "$skiptoken",
-    "includePending",
-    "outContentType",
-    "request_id",
-];
-
 /// The longest value; Key Vault's continuation tokens are a few hundred characters.
 const MAX_VALUE_BYTES: usize = 4096;
 
@@ -53,6 +43,16 @@ pub struct Query {
 }
 
 impl Query {
+    /// The parameters clients in use send, as Key Vault spells them.
+    pub const KNOWN: &[&str] = &[
+        "api-version",
+        "maxresults",
+        "$skiptoken",
+        "includePending",
+        "outContentType",
+        "request_id",
+    ];
+
     /// Reads the part after `?`.
     ///
     /// `extra` names parameters that the configuration lets pass besides the known ones.
@@ -69,7 +69,8 @@ impl Query {
                 return Err(QueryError::Malformed);
             }
             let decoded = decode(value)?;
-            if !KNOWN.contains(&name.as_str()) && !extra.iter().any(|known| **known == *name) {
+            if !Self::KNOWN.contains(&name.as_str()) && !extra.iter().any(|known| **known == *name)
+            {
                 return Err(QueryError::Unknown);
             }
             let repeated = if name == "api-version" {

@@ -126,7 +126,7 @@ pub enum MemberType {
     Inherited,
 }
 
-/// A PIM role assignment schedule instance: a role held for a time.
+/// A PIM role assignment schedule instance: it bounds the role assignment behind it in time.
 ///
 /// Eligibility is not here: an eligible principal holds nothing until it activates.
 #[derive(Clone, Debug, PartialEq, Eq)]

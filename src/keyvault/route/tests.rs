@@ -228,3 +228,28 @@ fn exactly_one_row_matches_each_operation() {
         assert_eq!(matching, [&kind]);
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_request_line_panics_and_what_is_read_is_rendered_stably(
+        method in "GET|PUT|POST|PATCH|DELETE|HEAD|[A-Z]{1,8}",
+        path in "(/{0,2}(secrets|keys|certificates|deletedsecrets|storage|Keys|[a-z.%;\\\\]{0,6}))?(/([a-zA-Z0-9-]{0,4}|\\.\\.|%2f|versions|sign|[0-9a-f]{32})){0,4}",
+        query in proptest::option::of("(&?(api-version|api%2Dversion|maxresults|[$]skiptoken|x)=([0-9.]{0,4}|2026-04-01|%[0-9a-f]{0,2}|[^&]{0,5})){0,3}"),
+    ) {
+        let Ok(method) = method.parse::<http::Method>() else { return Ok(()) };
+        if let Ok(first) = parse(&method, &path, query.as_deref(), &[]) {
+            let rendered = first.path_and_query();
+            proptest::prop_assert!(!rendered.contains("..") && !rendered.contains('\\'));
+            let (path, query) = rendered.split_once('?').unwrap();
+            let again = parse(&method, path, Some(query), &[]).unwrap();
+            proptest::prop_assert_eq!(&first, &again);
+            proptest::prop_assert_eq!(rendered.clone(), again.path_and_query());
+        }
+    }
+
+    #[test]
+    fn arbitrary_text_never_panics(path in ".*", query in ".*") {
+        let _ = parse(&http::Method::GET, &path, Some(&query), &[]);
+        let _ = parse(&http::Method::POST, &path, Some(&query), &[]);
+    }
+}

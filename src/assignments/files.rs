@@ -1,0 +1,255 @@
+//! Files and directories -> one consistent set of role data.
+
+use std::fmt;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest::{self, SHA256};
+use thiserror::Error;
+
+use crate::rbac::RoleData;
+
+use super::merge::merge;
+use super::report::LoadReport;
+use super::wire::{self, Parsed, WireErrors};
+
+/// How often a set of files that changes while it is read is read again before giving up.
+const ATTEMPTS: usize = 3;
+
+/// One successful load.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What all files say together, with the compiled-in role definitions.
+    pub data: RoleData,
+    /// What was found and what is odd about it.
+    pub report: LoadReport,
+    /// SHA-256 over the contents of the files in their order: equal for equal contents. The names
+    /// of the files do not count.
+    pub fingerprint: [u8; 32],
+}
+
+/// Why one path cannot be used.
+#[derive(Debug, Error)]
+pub enum FileError {
+    /// It changed each time it was read.
+    #[error("keeps changing while it is read")]
+    Changing,
+    /// The load was stopped before it was done.
+    #[error("the load was stopped")]
+    Interrupted,
+    /// A pipe, a socket, or a directory named `….json`.
+    #[error("expected a file")]
+    NotAFile,
+    /// It cannot be opened, listed or read.
+    #[error("cannot be read: {0}")]
+    Read(io::Error),
+    /// It is no role data.
+    #[error("{0}")]
+    Wire(WireErrors),
+}
+
+/// All paths that cannot be used, each with the reason; at least one. Nothing of the load can be
+/// used.
+#[derive(Debug)]
+pub struct LoadError {
+    problems: Vec<(PathBuf, FileError)>,
+}
+
+impl LoadError {
+    /// The paths in the order of the load.
+    pub fn problems(&self) -> &[(PathBuf, FileError)] {
+        &self.problems
+    }
+
+    pub(super) fn interrupted(paths: &[PathBuf]) -> Self {
+        let interrupted = |path: &PathBuf| (path.clone(), FileError::Interrupted);
+        Self {
+            problems: paths.iter().map(interrupted).collect(),
+        }
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (path, error)) in self.problems.iter().enumerate() {
+            let separator = if index > 0 { "; " } else { "" };
+            write!(f, "{separator}`{}`: {error}", path.display())?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+/// Reads all role data there is.
+///
+/// `paths` are files, whatever their names, or directories, of which the `*.json` files are read
+/// in the order of their names. Names that begin with a dot are passed over, which are hidden
+/// files and what Kubernetes keeps behind a mounted volume; links to files are followed,
+/// directories in directories are not entered. A file that is reached by two paths is read once.
+///
+/// Blocks on the file system.
+///
+/// # Errors
+/// [`LoadError`] with every path that cannot be read or holds something else than role data.
+pub fn load(paths: &[PathBuf]) -> Result<Loaded, LoadError> {
+    for _ in 0..ATTEMPTS {
+        let before = find(paths)?;
+        let contents = read_all(&before);
+        // SECURITY: a volume may be swapped between two files. New assignments with old deny
+        // assignments are a state that nobody ever approved.
+        if find(paths)? == before
+            && let Some(contents) = contents.transpose()
+        {
+            return contents.and_then(|contents| understand(&before, &contents));
+        }
+    }
+    let changing = |path: &PathBuf| (path.clone(), FileError::Changing);
+    Err(LoadError {
+        problems: paths.iter().map(changing).collect(),
+    })
+}
+
+/// A file to read, as it was found.
+#[derive(Debug, PartialEq, Eq)]
+struct Found {
+    path: PathBuf,
+    /// What links lead to.
+    target: PathBuf,
+    /// Device, inode, length, and modification time in seconds and nanoseconds.
+    stamp: (u64, u64, u64, i64, i64),
+}
+
+fn find(paths: &[PathBuf]) -> Result<Vec<Found>, LoadError> {
+    let mut found: Vec<Found> = Vec::new();
+    let mut problems = Vec::new();
+    for path in paths {
+        match list(path) {
+            Ok(files) => {
+                for file in files {
+                    match examine(&file) {
+                        Ok(one) if found.iter().any(|known| known.target == one.target) => {}
+                        Ok(one) => found.push(one),
+                        Err(error) => problems.push((file, error)),
+                    }
+                }
+            }
+            Err(error) => problems.push((path.clone(), FileError::Read(error))),
+        }
+    }
+    if problems.is_empty() {
+        Ok(found)
+    } else {
+        Err(LoadError { problems })
+    }
+}
+
+/// The files that a configured path stands for.
+fn list(path: &Path) -> io::Result<Vec<PathBuf>> {
+    if !fs::metadata(path)?.is_dir() {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let file = entry?.path();
+        if is_listed(&file) {
+            files.push(file);
+        }
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
+/// Whether a name in a directory is one that is read.
+pub(super) fn is_listed(path: &Path) -> bool {
+    let hidden = path
+        .file_name()
+        .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+    let json = path
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    json && !hidden
+}
+
+fn examine(path: &Path) -> Result<Found, FileError> {
+    let metadata = fs::metadata(path).map_err(FileError::Read)?;
+    if !metadata.is_file() {
+        return Err(FileError::NotAFile);
+    }
+    Ok(Found {
+        path: path.to_path_buf(),
+        target: fs::canonicalize(path).map_err(FileError::Read)?,
+        stamp: stamp(&metadata),
+    })
+}
+
+fn stamp(metadata: &Metadata) -> (u64, u64, u64, i64, i64) {
+    (
+        metadata.dev(),
+        metadata.ino(),
+        metadata.len(),
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+    )
+}
+
+/// The contents of all files; `None` if one is not the file any more that was found.
+fn read_all(files: &[Found]) -> Result<Option<Vec<Vec<u8>>>, LoadError> {
+    let mut contents = Vec::new();
+    let mut problems = Vec::new();
+    let mut same = true;
+    for file in files {
+        match read(file) {
+            Ok(Some(bytes)) => contents.push(bytes),
+            Ok(None) => same = false,
+            Err(error) => problems.push((file.path.clone(), FileError::Read(error))),
+        }
+    }
+    if problems.is_empty() {
+        Ok(same.then_some(contents))
+    } else {
+        Err(LoadError { problems })
+    }
+}
+
+/// Reads a file, at most one byte more than [`wire::parse`] accepts.
+fn read(found: &Found) -> io::Result<Option<Vec<u8>>> {
+    let file = File::open(&found.path)?;
+    if stamp(&file.metadata()?) != found.stamp {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    file.take(wire::MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+fn understand(files: &[Found], contents: &[Vec<u8>]) -> Result<Loaded, LoadError> {
+    let mut whole = digest::Context::new(&SHA256);
+    let mut parsed: Vec<(PathBuf, Parsed)> = Vec::new();
+    let mut problems = Vec::new();
+    for (file, bytes) in files.iter().zip(contents) {
+        // Digests have one length, so no two sets of files run together to the same bytes.
+        whole.update(digest::digest(&SHA256, bytes).as_ref());
+        match wire::parse(bytes) {
+            Ok(one) => parsed.push((file.path.clone(), one)),
+            Err(errors) => problems.push((file.path.clone(), FileError::Wire(errors))),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(LoadError { problems });
+    }
+    let (data, report) = merge(parsed);
+    let mut fingerprint = [0; 32];
+    let whole = whole.finish();
+    for (to, from) in fingerprint.iter_mut().zip(whole.as_ref()) {
+        *to = *from;
+    }
+    Ok(Loaded {
+        data,
+        report,
+        fingerprint,
+    })
+}

@@ -1,0 +1,78 @@
+//! The groups file: `{ "<principal object id>": ["<group object id>", …] }`.
+//!
+//! A value may also be Graph's answer to `getMemberObjects`, whole. The groups are transitive. A
+//! principal that is absent, or whose value is null, is one whose groups are unknown; an empty
+//! list says that there are none.
+//!
+//! Source: <https://learn.microsoft.com/graph/api/directoryobject-getmemberobjects>.
+
+use crate::principal::{Guid, ObjectId};
+
+use super::error::{EntryError, Place, WireError};
+use super::fields::{EXPECTED_GUID, member};
+use super::json::{Json, Object, shorten};
+
+/// Whether this is a groups file: a member is named by a GUID.
+pub(super) fn is_groups(object: &Object) -> bool {
+    object.keys().any(|key| key.parse::<Guid>().is_ok())
+}
+
+/// Reads one member; `None` if its groups are unknown.
+pub(super) fn read(
+    name: &str,
+    value: &Json,
+) -> Result<Option<(ObjectId, Vec<ObjectId>)>, WireError> {
+    let refuse = |error| WireError::Entry {
+        place: Place::Member(shorten(name).into()),
+        error,
+    };
+    let principal = name
+        .parse()
+        .map_err(|_| refuse(wrong("name", EXPECTED_GUID, "another text")))?;
+    if *value == Json::Null {
+        return Ok(None);
+    }
+    let items = list(value).map_err(refuse)?;
+    let group = |(index, json): (usize, &Json)| {
+        let bad = |found| wrong(&format!("[{index}]"), EXPECTED_GUID, found);
+        let Json::String(text) = json else {
+            return Err(bad(json.kind()));
+        };
+        text.parse().map_err(|_| bad("another text"))
+    };
+    let groups = items.iter().enumerate().map(group);
+    let groups: Result<Vec<ObjectId>, _> = groups.collect();
+    let mut groups = groups.map_err(refuse)?;
+    groups.sort_unstable();
+    groups.dedup();
+    Ok(Some((principal, groups)))
+}
+
+fn list(value: &Json) -> Result<&[Json], EntryError> {
+    if let Json::Array(items) = value {
+        return Ok(items);
+    }
+    let Json::Object(answer) = value else {
+        let expected = "a list of group object ids or Graph's `{\"value\": […]}`";
+        return Err(wrong("value", expected, value.kind()));
+    };
+    // SECURITY: a missing group could let a deny assignment pass.
+    if member(answer, "@odata.nextLink") != Ok(None) {
+        let expected = "the whole answer, without a next page";
+        return Err(wrong("@odata.nextLink", expected, "a next page"));
+    }
+    match member(answer, "value") {
+        Ok(Some(Json::Array(items))) => Ok(items),
+        Ok(Some(other)) => Err(wrong("value", "a list", other.kind())),
+        Ok(None) => Err(wrong("value", "a list", "nothing")),
+        Err(()) => Err(EntryError::Ambiguous("value".into())),
+    }
+}
+
+fn wrong(field: &str, expected: &str, found: &'static str) -> EntryError {
+    EntryError::Wrong {
+        field: field.into(),
+        expected: expected.into(),
+        found,
+    }
+}

@@ -1,0 +1,415 @@
+//! The settings as written: the keys of the TOML file, one struct a table.
+//!
+//! The doc comments are the descriptions of the JSON Schema, the attributes its constraints. Also a
+//! required key is an `Option` or may be empty: that it is there is the schema's business
+//! (`schema.rs`), so that one missing key does not hide what is wrong with the others. Every
+//! number carries its unit in its key; a bare count is named for what is counted.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Limits;
+
+/// A year; much longer waits overflow the arithmetic of clocks.
+const MAX_SECONDS: u64 = 365 * 24 * 3600;
+/// Plain HTTP, so loopback; the port is free in Prometheus' list of exporters.
+const ADMIN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
+/// Clocks that are kept at all differ by less.
+const CLOCK_SKEW_SECONDS: u64 = 60;
+/// Entra announces a key long before it signs with it; an hour is early enough.
+const REFRESH_INTERVAL_SECONDS: u64 = 3600;
+/// Bounds what a caller who makes up key ids can cause to be fetched.
+const UNKNOWN_KID_COOLDOWN_SECONDS: u64 = 300;
+/// Outlasts an outage of the issuer; a withdrawn key is trusted no longer than this.
+const KEYS_MAX_STALENESS_SECONDS: u64 = 24 * 3600;
+/// Changes are usually notified; this is for file systems that notify nobody.
+const POLL_INTERVAL_SECONDS: u64 = 30;
+/// About a hundred thousand records.
+const AUDIT_MAX_BYTES: u64 = 100 * 1024 * 1024;
+/// A gigabyte together with the default size.
+const AUDIT_KEEP: u32 = 10;
+/// The life cycle, and what a human must act on.
+const LOG_FILTER: &str = "info";
+
+/// The configuration of Portcullis.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "Portcullis")]
+pub(super) struct RawConfig {
+    /// The addresses on which clients are served over TLS.
+    #[schemars(required, length(min = 1))]
+    pub(super) listener: Vec<RawListener>,
+    /// The administration listener: plain HTTP with `/livez`, `/readyz` and `/metrics`.
+    pub(super) admin: RawAdmin,
+    /// The vaults behind the gate.
+    #[schemars(required, length(min = 1))]
+    pub(super) vault: Vec<RawVault>,
+    /// The trusted issuers of tokens, one Entra tenant each.
+    #[schemars(required, length(min = 1))]
+    pub(super) issuer: Vec<RawIssuer>,
+    /// Where role assignments, role definitions, deny assignments and groups are read.
+    #[schemars(required)]
+    pub(super) assignments: RawAssignments,
+    /// Where decision records go, one JSON line each.
+    pub(super) audit: RawAudit,
+    /// How the proxy logs, on standard error.
+    pub(super) log: RawLog,
+    /// Limits of time, size and count.
+    pub(super) limits: RawLimits,
+    /// What requests may carry.
+    pub(super) requests: RawRequests,
+}
+
+/// One address on which clients are served over TLS.
+#[derive(Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawListener {
+    /// The listener's name in logs and metrics.
+    #[schemars(required, example = &"main")]
+    pub(super) name: Option<String>,
+    /// The IP address and port to bind; port 0 lets the system choose.
+    #[schemars(required, example = "0.0.0.0:8443")]
+    pub(super) address: Option<String>,
+    /// PEM file with the certificate chain, leaf first.
+    #[schemars(required, length(min = 1), example = "tls/server.crt")]
+    pub(super) certificate_file: Option<PathBuf>,
+    /// PEM file with the certificate's private key.
+    #[schemars(required, length(min = 1), example = "tls/server.key")]
+    pub(super) private_key_file: Option<PathBuf>,
+}
+
+/// The administration listener.
+#[derive(Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawAdmin {
+    /// The IP address and port to bind. Whoever can connect can read the metrics.
+    #[schemars(example = "127.0.0.1:9464")]
+    pub(super) address: String,
+}
+
+/// One vault behind the gate.
+#[derive(Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawVault {
+    /// The vault's name as Azure shows it: the last segment of `resource_id`.
+    #[schemars(required, example = "kv-payments-prod")]
+    pub(super) name: Option<String>,
+    /// The vault's Azure resource id.
+    #[schemars(
+        required,
+        example = "/subscriptions/{id}/resourceGroups/{name}/providers/Microsoft.KeyVault/vaults/{name}"
+    )]
+    pub(super) resource_id: Option<String>,
+    /// The vault's Azure region, for the text of a 403.
+    #[schemars(length(min = 1), example = &"westeurope")]
+    pub(super) location: Option<String>,
+    /// The host the vault calls itself by: sent as `Host` and in the TLS handshake, and accepted
+    /// from clients.
+    #[schemars(required, example = "kv-payments-prod.vault.azure.net")]
+    pub(super) authority: Option<String>,
+    /// The IP address and port to connect to. Without it the DNS servers are asked for
+    /// `authority`; the hosts file never is.
+    #[schemars(example = "10.20.0.4:443")]
+    pub(super) connect_address: Option<String>,
+    /// PEM file with the CAs that may vouch for the vault, instead of the system's.
+    #[schemars(length(min = 1), example = "tls/vault-ca.pem")]
+    pub(super) ca_file: Option<PathBuf>,
+    /// Other hosts that clients reach this vault by, the preferred one first; port 0 is the port of
+    /// the listener the client came to.
+    #[schemars(example = ["payments.vault.contoso.example:0"])]
+    pub(super) public_names: Vec<String>,
+    /// Names of the management groups above the vault's subscription, in any order. If they are not
+    /// known, no assignment at a management group applies.
+    #[schemars(example = ["contoso", "contoso-production"])]
+    pub(super) management_groups: Option<Vec<String>>,
+    /// The `name` of the issuer whose tokens this vault takes.
+    #[schemars(required, example = &"contoso")]
+    pub(super) issuer: Option<String>,
+    /// Whether object ids in answers name the host the client used instead of `authority`.
+    pub(super) rewrite_ids: bool,
+}
+
+/// One trusted issuer of tokens: one Entra tenant.
+#[derive(Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawIssuer {
+    /// The issuer's name in `vault.issuer`, logs and metrics.
+    #[schemars(required, example = &"contoso")]
+    pub(super) name: Option<String>,
+    /// The tenant this issuer speaks for: the only accepted `tid`.
+    #[schemars(required, example = "5d1c0a7e-3b52-4f6e-8a94-c7e2f01b6d38")]
+    pub(super) tenant_id: Option<String>,
+    /// The accepted `iss` texts, compared exactly.
+    #[schemars(required, length(min = 1), inner(length(min = 1)))]
+    #[schemars(example = ["https://sts.windows.net/{tenant}/", "https://login.microsoftonline.com/{tenant}/v2.0"])]
+    pub(super) issuers: Vec<String>,
+    /// The accepted `aud` texts, compared exactly.
+    #[schemars(required, length(min = 1), inner(length(min = 1)))]
+    #[schemars(example = ["https://vault.azure.net", "cfa8b339-82a2-471a-a3c9-0fc0be7a4093"])]
+    pub(super) audiences: Vec<String>,
+    /// Where clients are sent for a token: the `authorization` of the challenge.
+    #[schemars(required, example = "https://login.microsoftonline.com/{tenant}")]
+    pub(super) challenge_authority: Option<String>,
+    /// What clients ask a token for: the `resource` of the challenge.
+    #[schemars(required, example = "https://vault.azure.net")]
+    pub(super) challenge_resource: Option<String>,
+    /// The OpenID discovery document that leads to the signing keys.
+    #[schemars(
+        example = "https://login.microsoftonline.com/{tenant}/v2.0/.well-known/openid-configuration"
+    )]
+    pub(super) discovery_url: Option<String>,
+    /// The JWKS document with the signing keys.
+    #[schemars(example = "https://login.microsoftonline.com/{tenant}/discovery/v2.0/keys")]
+    pub(super) jwks_url: Option<String>,
+    /// A file with the JWKS document, read again when it changes.
+    #[schemars(length(min = 1), example = "issuer/jwks.json")]
+    pub(super) jwks_file: Option<PathBuf>,
+    /// PEM file with the CAs that may vouch for the key server, instead of the system's.
+    #[schemars(length(min = 1), example = "tls/issuer-ca.pem")]
+    pub(super) ca_file: Option<PathBuf>,
+    /// Tolerated difference between the issuer's clock and ours.
+    #[schemars(range(min = 0, max = 300))]
+    pub(super) clock_skew_seconds: u64,
+    /// How often keys are fetched again, before jitter.
+    #[schemars(range(min = 1, max = MAX_SECONDS))]
+    pub(super) refresh_interval_seconds: u64,
+    /// The shortest time between two fetches caused by an unknown `kid`.
+    #[schemars(range(min = 30, max = MAX_SECONDS))]
+    pub(super) unknown_kid_cooldown_seconds: u64,
+    /// How old the keys may be before tokens are refused with 503.
+    #[schemars(range(min = 1, max = MAX_SECONDS))]
+    pub(super) max_staleness_seconds: u64,
+}
+
+/// Where role data is read.
+#[derive(Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawAssignments {
+    /// Files, or directories whose `*.json` files are read.
+    #[schemars(required, length(min = 1), inner(length(min = 1)))]
+    #[schemars(example = ["assignments"])]
+    pub(super) paths: Vec<PathBuf>,
+    /// How often the files are looked at when no change is notified.
+    #[schemars(range(min = 1, max = MAX_SECONDS))]
+    pub(super) poll_interval_seconds: u64,
+    /// How old the last successful load may be before requests are answered 503. No default: for
+    /// this long a withdrawn assignment may go on granting.
+    #[schemars(required, range(min = 1, max = MAX_SECONDS), example = 900)]
+    pub(super) max_staleness_seconds: Option<u64>,
+}
+
+/// Where decision records go.
+#[derive(Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawAudit {
+    /// Standard output, or a file that is rotated by size.
+    pub(super) sink: RawSink,
+    /// The file to write; only for `sink = "file"`, and required there.
+    #[schemars(length(min = 1), example = "/var/log/portcullis/decisions.jsonl")]
+    pub(super) path: Option<PathBuf>,
+    /// Size at which the file is rotated; only for `sink = "file"`.
+    #[schemars(range(min = 65_536, max = 1_099_511_627_776_u64))]
+    #[schemars(extend("default" = AUDIT_MAX_BYTES))]
+    pub(super) max_bytes: Option<u64>,
+    /// How many rotated files are kept; only for `sink = "file"`.
+    #[schemars(range(min = 1, max = 10_000))]
+    #[schemars(extend("default" = AUDIT_KEEP))]
+    pub(super) keep: Option<u32>,
+}
+
+// Variants without doc comments: a plain `enum` in the schema gives the better message.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RawSink {
+    Stdout,
+    File,
+}
+
+/// How the proxy logs.
+#[derive(Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawLog {
+    /// The form of a line: for collectors or for eyes.
+    pub(super) format: RawLogFormat,
+    /// What is logged: a level, or levels by module.
+    #[schemars(example = "info,portcullis::authn=debug")]
+    pub(super) filter: String,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RawLogFormat {
+    Human,
+    Json,
+}
+
+/// Limits of time, size and count.
+#[derive(Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawLimits {
+    /// Open client connections per listener; more wait in the kernel's backlog.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) max_connections: usize,
+    /// HTTP/2 streams per connection.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(super) max_concurrent_streams: u32,
+    /// Size of a request's headers.
+    // The HTTP library's buffer is not smaller than 8 KiB.
+    #[schemars(range(min = 8192, max = 1_048_576))]
+    pub(super) max_header_bytes: u32,
+    /// Size of a request's body.
+    #[schemars(range(min = 1, max = 1_073_741_824))]
+    pub(super) max_body_bytes: u64,
+    /// The TLS handshake.
+    #[schemars(range(min = 1, max = MAX_SECONDS))]
+    pub(super) handshake_timeout_seconds: u64,
+    /// From the first byte of a request to the end of its headers.
+    #[schemars(range(min = 1, max = MAX_SECONDS))]
+    pub(super) header_read_timeout_seconds: u64,
+    /// How long a connection may be without a request.
+    #[schemars(range(min = 1, max = MAX_SECONDS))]
+    pub(super) idle_timeout_seconds: u64,
+    /// From the end of the headers to the end of the request body.
+    #[schemars(range(min = 1, max = MAX_SECONDS))]
+    pub(super) body_read_timeout_seconds: u64,
+    /// Connecting to the vault, TLS included.
+    #[schemars(range(min = 1, max = MAX_SECONDS))]
+    pub(super) connect_timeout_seconds: u64,
+    /// From sending the request to the headers of the vault's answer.
+    #[schemars(range(min = 1, max = MAX_SECONDS))]
+    pub(super) first_byte_timeout_seconds: u64,
+    /// From the request's arrival to the end of the vault's answer.
+    #[schemars(range(min = 1, max = MAX_SECONDS))]
+    pub(super) total_timeout_seconds: u64,
+    /// How long an unused connection to a vault is kept.
+    #[schemars(range(min = 1, max = MAX_SECONDS))]
+    pub(super) pool_idle_timeout_seconds: u64,
+    /// Unused connections kept per vault; 0 keeps none.
+    #[schemars(range(min = 0, max = 10_000))]
+    pub(super) pool_max_idle_connections: usize,
+    /// How long requests in flight may go on after SIGTERM.
+    #[schemars(range(min = 1, max = MAX_SECONDS))]
+    pub(super) drain_grace_seconds: u64,
+}
+
+/// What requests may carry.
+#[derive(Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawRequests {
+    /// Query parameters that pass besides the ones Key Vault documents.
+    #[schemars(inner(length(min = 1)), example = ["trace"])]
+    pub(super) extra_query_parameters: Vec<String>,
+}
+
+impl RawAudit {
+    /// Size and count of the rotated files.
+    pub(super) fn rotation(&self) -> (u64, u32) {
+        (
+            self.max_bytes.unwrap_or(AUDIT_MAX_BYTES),
+            self.keep.unwrap_or(AUDIT_KEEP),
+        )
+    }
+}
+
+impl Default for RawAdmin {
+    fn default() -> Self {
+        Self {
+            address: ADMIN_ADDRESS.to_string(),
+        }
+    }
+}
+
+impl Default for RawVault {
+    fn default() -> Self {
+        Self {
+            name: None,
+            resource_id: None,
+            location: None,
+            authority: None,
+            connect_address: None,
+            ca_file: None,
+            public_names: Vec::new(),
+            management_groups: None,
+            issuer: None,
+            rewrite_ids: true,
+        }
+    }
+}
+
+impl Default for RawIssuer {
+    fn default() -> Self {
+        Self {
+            name: None,
+            tenant_id: None,
+            issuers: Vec::new(),
+            audiences: Vec::new(),
+            challenge_authority: None,
+            challenge_resource: None,
+            discovery_url: None,
+            jwks_url: None,
+            jwks_file: None,
+            ca_file: None,
+            clock_skew_seconds: CLOCK_SKEW_SECONDS,
+            refresh_interval_seconds: REFRESH_INTERVAL_SECONDS,
+            unknown_kid_cooldown_seconds: UNKNOWN_KID_COOLDOWN_SECONDS,
+            max_staleness_seconds: KEYS_MAX_STALENESS_SECONDS,
+        }
+    }
+}
+
+impl Default for RawAssignments {
+    fn default() -> Self {
+        Self {
+            paths: Vec::new(),
+            poll_interval_seconds: POLL_INTERVAL_SECONDS,
+            max_staleness_seconds: None,
+        }
+    }
+}
+
+impl Default for RawAudit {
+    fn default() -> Self {
+        Self {
+            sink: RawSink::Stdout,
+            path: None,
+            max_bytes: None,
+            keep: None,
+        }
+    }
+}
+
+impl Default for RawLog {
+    fn default() -> Self {
+        Self {
+            format: RawLogFormat::Json,
+            filter: LOG_FILTER.to_owned(),
+        }
+    }
+}
+
+impl Default for RawLimits {
+    fn default() -> Self {
+        let limits = Limits::default();
+        let seconds = |duration: Duration| duration.as_secs();
+        Self {
+            max_connections: limits.max_connections,
+            max_concurrent_streams: limits.max_concurrent_streams,
+            max_header_bytes: limits.max_header_bytes,
+            max_body_bytes: limits.max_body_bytes,
+            handshake_timeout_seconds: seconds(limits.handshake_timeout),
+            header_read_timeout_seconds: seconds(limits.header_read_timeout),
+            idle_timeout_seconds: seconds(limits.idle_timeout),
+            body_read_timeout_seconds: seconds(limits.body_read_timeout),
+            connect_timeout_seconds: seconds(limits.connect_timeout),
+            first_byte_timeout_seconds: seconds(limits.first_byte_timeout),
+            total_timeout_seconds: seconds(limits.total_timeout),
+            pool_idle_timeout_seconds: seconds(limits.pool_idle_timeout),
+            pool_max_idle_connections: limits.pool_max_idle,
+            drain_grace_seconds: seconds(limits.drain_grace),
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Getting to the vault: its address, a TCP connection, TLS.
+//!
+//! The hosts file is never read: in a sidecar it points the vault's name back at this proxy.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::ResolveHosts;
+use http::Uri;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::TokioIo;
+use rustls_pki_types::ServerName;
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tower_service::Service;
+
+use super::tls::{self, TlsError};
+use crate::config::{self, Connect};
+use crate::keyvault::Authority;
+
+/// Why a connector could not be made.
+#[derive(Debug, Error)]
+pub enum ConnectorError {
+    /// The vault's host cannot be the subject of a certificate.
+    #[error("`{0}` is neither a host name nor an address")]
+    Host(Authority),
+    /// The system's DNS configuration cannot be read.
+    #[error("cannot read the system's DNS configuration: {0}")]
+    Resolver(hickory_resolver::net::NetError),
+    /// The roots cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// Why there is no connection to the vault. Nothing was sent.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// The vault's name leads to this proxy.
+    #[error("{0} is one of our own listeners")]
+    Loop(SocketAddr),
+    /// The name has no address.
+    #[error("cannot resolve the vault's name: {0}")]
+    Resolve(hickory_resolver::net::NetError),
+    /// No address accepts a connection.
+    #[error("cannot connect to the vault: {0}")]
+    Tcp(io::Error),
+    /// It took too long.
+    #[error("connecting to the vault took too long")]
+    Timeout,
+    /// The handshake failed: an untrusted certificate, another name, no common version.
+    #[error("the TLS handshake with the vault failed: {0}")]
+    Tls(io::Error),
+}
+
+/// The addresses this proxy listens on, which no vault can have.
+#[derive(Clone, Debug, Default)]
+pub struct OwnAddresses(Arc<[SocketAddr]>);
+
+impl OwnAddresses {
+    /// Takes the addresses as bound.
+    pub fn new(addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        Self(addresses.into_iter().collect())
+    }
+
+    /// Whether a connection from `local` to `remote` has reached one of our listeners.
+    fn contain(&self, local: SocketAddr, remote: SocketAddr) -> bool {
+        let (from, to) = (local.ip().to_canonical(), remote.ip().to_canonical());
+        // A connection to an address of this machine comes from that address, or both are loopback.
+        let this_machine = from == to || (from.is_loopback() && to.is_loopback());
+        self.0.iter().any(|own| {
+            let bound = own.ip().to_canonical();
+            own.port() == remote.port() && (bound == to || (bound.is_unspecified() && this_machine))
+        })
+    }
+}
+
+/// Makes connections to one vault.
+#[derive(Clone)]
+pub(super) struct Connector(Arc<Route>);
+
+struct Route {
+    target: Target,
+    server_name: ServerName<'static>,
+    tls: TlsConnector,
+    timeout: Duration,
+    own: OwnAddresses,
+}
+
+enum Target {
+    Address(SocketAddr),
+    Name {
+        resolver: Box<TokioResolver>,
+        /// Fully qualified, so that search domains are not tried.
+        name: Box<str>,
+        port: u16,
+    },
+}
+
+impl Connector {
+    pub(super) fn new(
+        vault: &config::Vault,
+        timeout: Duration,
+        own: OwnAddresses,
+    ) -> Result<Self, ConnectorError> {
+        let host = vault.authority.host();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let server_name = ServerName::try_from(bare.to_owned())
+            .map_err(|_| ConnectorError::Host(vault.authority.clone()))?;
+        let target = match &vault.connect {
+            Connect::Address(address) => Target::Address(*address),
+            Connect::Dns => match bare.parse() {
+                Ok(ip) => Target::Address(SocketAddr::new(ip, vault.authority.port())),
+                Err(_) => Target::Name {
+                    resolver: Box::new(resolver()?),
+                    name: format!("{host}.").into(),
+                    port: vault.authority.port(),
+                },
+            },
+        };
+        let config = tls::client_config(vault.ca_file.as_deref())?;
+        Ok(Self(Arc::new(Route {
+            target,
+            server_name,
+            tls: TlsConnector::from(Arc::new(config)),
+            timeout,
+            own,
+        })))
+    }
+}
+
+fn resolver() -> Result<TokioResolver, ConnectorError> {
+    let mut builder = TokioResolver::builder_tokio().map_err(ConnectorError::Resolver)?;
+    // SECURITY: with the hosts file the proxy would connect to itself.
+    builder.options_mut().use_hosts_file = ResolveHosts::Never;
+    builder.build().map_err(ConnectorError::Resolver)
+}
+
+impl Route {
+    async fn connect(&self) -> Result<VaultStream, ConnectError> {
+        let connecting = async {
+            let stream = self.dial(&self.addresses().await?).await?;
+            self.tls
+                .connect(self.server_name.clone(), stream)
+                .await
+                .map_err(ConnectError::Tls)
+        };
+        let stream = tokio::time::timeout(self.timeout, connecting)
+            .await
+            .map_err(|_| ConnectError::Timeout)??;
+        Ok(VaultStream(TokioIo::new(stream)))
+    }
+
+    async fn addresses(&self) -> Result<Vec<SocketAddr>, ConnectError> {
+        match &self.target {
+            Target::Address(address) => Ok(vec![*address]),
+            Target::Name {
+                resolver,
+                name,
+                port,
+            } => {
+                let found = resolver
+                    .lookup_ip(&**name)
+                    .await
+                    .map_err(ConnectError::Resolve)?;
+                Ok(found.iter().map(|ip| SocketAddr::new(ip, *port)).collect())
+            }
+        }
+    }
+
+    /// Tries one address after the other, each with its share of the time.
+    async fn dial(&self, addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
+        let share = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
+        let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for &address in addresses {
+            let attempt = tokio::time::timeout(self.timeout / share, TcpStream::connect(address));
+            match attempt
+                .await
+                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            {
+                Ok(stream) => return self.check(stream),
+                Err(cause) => last = cause,
+            }
+        }
+        Err(ConnectError::Tcp(last))
+    }
+
+    fn check(&self, stream: TcpStream) -> Result<TcpStream, ConnectError> {
+        let local = stream.local_addr().map_err(ConnectError::Tcp)?;
+        let remote = stream.peer_addr().map_err(ConnectError::Tcp)?;
+        // A request that comes back to us would come back for ever.
+        if self.own.contain(local, remote) {
+            return Err(ConnectError::Loop(remote));
+        }
+        // Small requests should not wait for more to come. A failure costs speed only.
+        let _slower = stream.set_nodelay(true);
+        Ok(stream)
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = VaultStream;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<VaultStream, ConnectError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// The target is fixed: what a URI says changes nothing.
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let route = self.0.clone();
+        Box::pin(async move { route.connect().await })
+    }
+}
+
+/// A TLS connection to the vault.
+pub(super) struct VaultStream(TokioIo<TlsStream<TcpStream>>);
+
+impl Connection for VaultStream {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+impl Read for VaultStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, out)
+    }
+}
+
+impl Write for VaultStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(text: &str) -> OwnAddresses {
+        OwnAddresses::new([text.parse().unwrap()])
+    }
+
+    fn contain(own: &OwnAddresses, local: &str, remote: &str) -> bool {
+        own.contain(local.parse().unwrap(), remote.parse().unwrap())
+    }
+
+    #[test]
+    fn a_listener_on_one_address_is_recognised() {
+        let own = own("127.0.0.1:443");
+        assert!(contain(&own, "127.0.0.1:50000", "127.0.0.1:443"));
+        assert!(contain(&own, "127.0.0.1:50000", "[::ffff:127.0.0.1]:443"));
+        assert!(!contain(&own, "127.0.0.1:50000", "127.0.0.1:444"));
+        assert!(!contain(&own, "10.0.0.5:50000", "10.0.0.9:443"));
+    }
+
+    #[test]
+    fn a_listener_on_every_address_is_recognised() {
+        let own = own("0.0.0.0:443");
+        assert!(contain(&own, "10.0.0.5:50000", "10.0.0.5:443"));
+        assert!(contain(&own, "127.0.0.1:50000", "127.0.0.9:443"));
+        assert!(!contain(&own, "10.0.0.5:50000", "10.0.0.9:443"));
+    }
+}

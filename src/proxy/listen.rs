@@ -1,0 +1,306 @@
+//! The client's side: accepting, TLS, limits, draining.
+//!
+//! Every connection is a task that holds a permit of its listener: when all are taken, further
+//! clients wait in the kernel's backlog. A connection lives as long as requests are in flight on
+//! it, or for the idle time; a request that outlives every limit of its own takes the connection
+//! with it. When a client goes away, what works for it is dropped.
+
+mod connection;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use self::connection::Server;
+use super::HeadDefect;
+use super::body::{RequestBody, ResponseBody};
+use super::drain::Drain;
+use super::tls::{self, TlsError};
+use crate::config::{self, Limits};
+
+/// How long to wait after accepting failed: long enough for a descriptor to come free.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Who is on the other end of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The name of the listener.
+    pub listener: Arc<str>,
+    /// The port the client came to.
+    pub local_port: u16,
+    /// The client's address.
+    pub address: SocketAddr,
+    /// The host name in the TLS handshake.
+    pub sni: Option<Box<str>>,
+    /// `1.2` or `1.3`.
+    pub tls_version: &'static str,
+}
+
+/// Why a listener could not be set up.
+#[derive(Debug, Error)]
+pub enum ListenError {
+    /// The address cannot be bound.
+    #[error("listener `{listener}` cannot bind {address}: {cause}")]
+    Bind {
+        /// The listener.
+        listener: Arc<str>,
+        /// The address.
+        address: SocketAddr,
+        /// What went wrong.
+        cause: io::Error,
+    },
+    /// The certificate or key cannot be used.
+    #[error("listener `{listener}`: {cause}")]
+    Tls {
+        /// The listener.
+        listener: Arc<str>,
+        /// What went wrong.
+        cause: TlsError,
+    },
+}
+
+/// Something that happened to a connection, for metrics and logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListenEvent {
+    /// A connection could not be accepted: too few descriptors, or the client is gone.
+    AcceptFailed,
+    /// A connection ended.
+    Closed(CloseReason),
+    /// A TLS handshake failed; no connection was opened.
+    HandshakeFailed(HandshakeFailure),
+    /// A connection was opened: its handshake is done.
+    Opened,
+    /// A request head was refused with 400 before it became a request.
+    RequestRefused(HeadDefect),
+}
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CloseReason {
+    /// It was closed in order, by the client or after an answer that closes.
+    Ended,
+    /// The grace of draining was over.
+    GraceOver,
+    /// A request head did not arrive in time.
+    HeadTimeout,
+    /// There was no request for too long.
+    Idle,
+    /// It broke, or the client broke the protocol.
+    Protocol,
+    /// A request outlived every limit.
+    Stalled,
+}
+
+impl CloseReason {
+    /// Every reason, for initialising metrics.
+    pub const ALL: [Self; 6] = [
+        Self::Ended,
+        Self::GraceOver,
+        Self::HeadTimeout,
+        Self::Idle,
+        Self::Protocol,
+        Self::Stalled,
+    ];
+
+    /// The stable text of this reason.
+    pub const fn as_label(self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::GraceOver => "grace_over",
+            Self::HeadTimeout => "head_timeout",
+            Self::Idle => "idle",
+            Self::Protocol => "protocol",
+            Self::Stalled => "stalled",
+        }
+    }
+}
+
+/// Why a TLS handshake failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HandshakeFailure {
+    /// The client refused us, most often our certificate.
+    Alert,
+    /// The client went away.
+    Disconnected,
+    /// Nothing in common: version, cipher suite, application protocol.
+    Incompatible,
+    /// It was not TLS.
+    NotTls,
+    /// The client broke the protocol.
+    Protocol,
+    /// It took too long.
+    Timeout,
+}
+
+impl HandshakeFailure {
+    /// Every failure, for initialising metrics.
+    pub const ALL: [Self; 6] = [
+        Self::Alert,
+        Self::Disconnected,
+        Self::Incompatible,
+        Self::NotTls,
+        Self::Protocol,
+        Self::Timeout,
+    ];
+
+    /// The stable text of this failure.
+    pub const fn as_label(self) -> &'static str {
+        match self {
+            Self::Alert => "alert",
+            Self::Disconnected => "disconnected",
+            Self::Incompatible => "incompatible",
+            Self::NotTls => "not_tls",
+            Self::Protocol => "protocol",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+/// What draining left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that were cut because their requests outlived the grace.
+    pub aborted: usize,
+}
+
+/// A listener that is bound and not yet served.
+pub struct BoundListener {
+    name: Arc<str>,
+    socket: TcpListener,
+    address: SocketAddr,
+    acceptor: TlsAcceptor,
+    limits: Limits,
+}
+
+impl std::fmt::Debug for BoundListener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BoundListener")
+            .field("name", &self.name)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl BoundListener {
+    /// Reads the certificate and binds the address; port 0 lets the system choose.
+    ///
+    /// # Errors
+    /// [`ListenError`].
+    pub async fn bind(listener: &config::Listener, limits: &Limits) -> Result<Self, ListenError> {
+        let name = listener.name.clone();
+        let config = tls::server_config(&listener.certificate_file, &listener.private_key_file)
+            .map_err(|cause| ListenError::Tls {
+                listener: name.clone(),
+                cause,
+            })?;
+        let bind_error = |cause| ListenError::Bind {
+            listener: name.clone(),
+            address: listener.address,
+            cause,
+        };
+        let socket = TcpListener::bind(listener.address)
+            .await
+            .map_err(bind_error)?;
+        let address = socket.local_addr().map_err(bind_error)?;
+        Ok(Self {
+            name,
+            socket,
+            address,
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            limits: limits.clone(),
+        })
+    }
+
+    /// The address it is bound to.
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `drain` starts and what was in flight is done, or the grace is over.
+    ///
+    /// `service` answers a request; its future is dropped when the client goes away. `on_event` is
+    /// told what happens to connections.
+    pub async fn serve<S, A, E>(self, service: S, on_event: E, mut drain: Drain) -> Drained
+    where
+        S: Fn(Arc<Peer>, Request<RequestBody>) -> A + Clone + Send + Sync + 'static,
+        A: Future<Output = Response<ResponseBody>> + Send + 'static,
+        E: Fn(ListenEvent) + Clone + Send + Sync + 'static,
+    {
+        let permits = Arc::new(Semaphore::new(self.limits.max_connections));
+        let server = Arc::new(Server::new(
+            self.name,
+            self.address.port(),
+            self.limits,
+            self.acceptor,
+        ));
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = drain.started() => break,
+                accepted = accept(&self.socket, &permits) => accepted,
+            };
+            // Finished tasks are forgotten as we go.
+            while connections.try_join_next().is_some() {}
+            match accepted {
+                Ok((stream, address, permit)) => {
+                    let task = server.clone().run(
+                        stream,
+                        address,
+                        service.clone(),
+                        on_event.clone(),
+                        drain.clone(),
+                    );
+                    connections.spawn(async move {
+                        task.await;
+                        drop(permit);
+                    });
+                }
+                Err(_cause) => {
+                    // Descriptors run out and come back; the loop must not end over it.
+                    on_event(ListenEvent::AcceptFailed);
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(self.socket);
+        finish(connections, server.limits().drain_grace, &on_event).await
+    }
+}
+
+async fn accept(
+    socket: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let permit = permits
+        .clone()
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    let (stream, address) = socket.accept().await?;
+    Ok((stream, address, permit))
+}
+
+/// Waits for the connections, which were told to finish, and cuts those that do not.
+async fn finish(
+    mut connections: JoinSet<()>,
+    grace: Duration,
+    on_event: &impl Fn(ListenEvent),
+) -> Drained {
+    let done = async { while connections.join_next().await.is_some() {} };
+    let _over = tokio::time::timeout(grace, done).await;
+    let aborted = connections.len();
+    connections.shutdown().await;
+    for _ in 0..aborted {
+        on_event(ListenEvent::Closed(CloseReason::GraceOver));
+    }
+    Drained { aborted }
+}

@@ -1,0 +1,309 @@
+//! One client connection, from its handshake to its end.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, EXPECT, HeaderValue, TRANSFER_ENCODING};
+use http::{Request, Response, Version};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::{CloseReason, HandshakeFailure, ListenEvent, Peer};
+use crate::config::Limits;
+use crate::proxy::activity::{Activity, InFlight, Lapse, Watched};
+use crate::proxy::body::{Leftover, RelayError, RequestBody, ResponseBody};
+use crate::proxy::drain::Drain;
+use crate::proxy::gate::Gate;
+use crate::proxy::tls;
+
+/// The smallest buffer hyper works with.
+const MIN_BUFFER_BYTES: usize = 8 * 1024;
+
+/// Request headers of an SDK are about a dozen.
+const MAX_HEADERS: usize = 100;
+
+/// Streams a client may reset before we saw to them, and streams we may have to reset for its
+/// errors, before the connection is ended (RUSTSEC-2024-0003, CVE-2025-8671). Honest clients reset
+/// a stream now and then.
+const MAX_RESET_STREAMS: usize = 64;
+
+/// How long a connection that was told to end may take to say so.
+const CLOSING_TIME: Duration = Duration::from_secs(5);
+
+/// What the connections of one listener have in common.
+pub(super) struct Server {
+    name: Arc<str>,
+    port: u16,
+    limits: Limits,
+    acceptor: TlsAcceptor,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+}
+
+impl Server {
+    pub(super) fn new(name: Arc<str>, port: u16, limits: Limits, acceptor: TlsAcceptor) -> Self {
+        let max_header_bytes = usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX);
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
+            // The time a head may take is watched by the gate, which knows when one begins.
+            .header_read_timeout(None)
+            .max_header_size(max_header_bytes)
+            .max_buf_size(max_header_bytes.max(MIN_BUFFER_BYTES))
+            .max_headers(MAX_HEADERS);
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(limits.max_concurrent_streams)
+            .max_header_list_size(limits.max_header_bytes)
+            .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
+            .max_local_error_reset_streams(MAX_RESET_STREAMS)
+            // A peer that vanished without a word is found out.
+            .keep_alive_interval(limits.idle_timeout)
+            .keep_alive_timeout(limits.handshake_timeout);
+        Self {
+            name,
+            port,
+            limits,
+            acceptor,
+            http1,
+            http2,
+        }
+    }
+
+    pub(super) const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Serves one connection to its end.
+    pub(super) async fn run<S, A, E>(
+        self: Arc<Self>,
+        stream: TcpStream,
+        address: SocketAddr,
+        service: S,
+        on_event: E,
+        drain: Drain,
+    ) where
+        S: Fn(Arc<Peer>, Request<RequestBody>) -> A + Send + 'static,
+        A: Future<Output = Response<ResponseBody>> + Send + 'static,
+        E: Fn(ListenEvent) + Clone + Send + Sync + 'static,
+    {
+        // Small answers should not wait for more to come. A failure costs speed only.
+        let _slower = stream.set_nodelay(true);
+        let handshake = self.acceptor.accept(stream);
+        let mut waiting = drain.clone();
+        let stream = tokio::select! {
+            // Nobody's request is lost by ending a handshake.
+            () = waiting.started() => return,
+            outcome = tokio::time::timeout(self.limits.handshake_timeout, handshake) => {
+                match outcome.map_err(|_| HandshakeFailure::Timeout) {
+                    Ok(Ok(stream)) => stream,
+                    Ok(Err(cause)) => {
+                        on_event(ListenEvent::HandshakeFailed(classify(&cause)));
+                        return;
+                    }
+                    Err(timeout) => {
+                        on_event(ListenEvent::HandshakeFailed(timeout));
+                        return;
+                    }
+                }
+            }
+        };
+        on_event(ListenEvent::Opened);
+        let reason = self
+            .converse(stream, address, service, &on_event, drain)
+            .await;
+        on_event(ListenEvent::Closed(reason));
+    }
+
+    async fn converse<S, A, E>(
+        &self,
+        stream: TlsStream<TcpStream>,
+        address: SocketAddr,
+        service: S,
+        on_event: &E,
+        drain: Drain,
+    ) -> CloseReason
+    where
+        S: Fn(Arc<Peer>, Request<RequestBody>) -> A + Send + 'static,
+        A: Future<Output = Response<ResponseBody>> + Send + 'static,
+        E: Fn(ListenEvent) + Clone + Send + Sync + 'static,
+    {
+        let (_, session) = stream.get_ref();
+        let http2 = session.alpn_protocol() == Some(tls::H2);
+        let peer = Arc::new(Peer {
+            listener: self.name.clone(),
+            local_port: self.port,
+            address,
+            sni: session.server_name().map(Into::into),
+            tls_version: version(session.protocol_version()),
+        });
+        let activity = Activity::new();
+        let answering = activity.clone();
+        let limits = self.limits.clone();
+        let answer =
+            service_fn(move |request| answer(&service, &peer, request, &limits, answering.begin()));
+        let io = Watched {
+            inner: stream,
+            activity: activity.clone(),
+        };
+        if http2 {
+            let io = TokioIo::new(io);
+            let connection = self.http2.serve_connection(io, answer);
+            return drive(connection, &activity, &self.limits, drain).await;
+        }
+        let refused = on_event.clone();
+        let io = TokioIo::new(Gate::new(
+            io,
+            usize::try_from(self.limits.max_header_bytes).unwrap_or(usize::MAX),
+            activity.clone(),
+            Box::new(move |defect| refused(ListenEvent::RequestRefused(defect))),
+        ));
+        let connection = self.http1.serve_connection(io, answer);
+        drive(connection, &activity, &self.limits, drain).await
+    }
+}
+
+/// Has `service` answer one request.
+fn answer<S, A>(
+    service: &S,
+    peer: &Arc<Peer>,
+    request: Request<Incoming>,
+    limits: &Limits,
+    in_flight: Arc<InFlight>,
+) -> impl Future<Output = Result<Response<Tracked>, Infallible>> + Send + 'static + use<S, A>
+where
+    S: Fn(Arc<Peer>, Request<RequestBody>) -> A,
+    A: Future<Output = Response<ResponseBody>> + Send + 'static,
+{
+    let http1 = request.version() < Version::HTTP_2;
+    // SECURITY: after a chunked body the gate does not know where the next head begins.
+    let last = http1 && request.headers().contains_key(TRANSFER_ENCODING);
+    let leftover = if http1 && !request.headers().contains_key(EXPECT) {
+        Leftover::Drain
+    } else {
+        Leftover::Leave
+    };
+    let body_in_flight = in_flight.clone();
+    let request = request.map(|body| RequestBody::arriving(body, limits, leftover, body_in_flight));
+    let answer = service(peer.clone(), request);
+    async move {
+        let mut response = answer.await;
+        if last {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        Ok(response.map(|body| Tracked {
+            body,
+            _in_flight: in_flight,
+        }))
+    }
+}
+
+/// An answer's body, which keeps its request in flight until it is gone.
+struct Tracked {
+    body: ResponseBody,
+    _in_flight: Arc<InFlight>,
+}
+
+impl Body for Tracked {
+    type Data = Bytes;
+    type Error = RelayError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RelayError>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Drives a connection until it ends, is out of time, or has drained.
+async fn drive<C: GracefulConnection>(
+    connection: C,
+    activity: &Activity,
+    limits: &Limits,
+    mut drain: Drain,
+) -> CloseReason {
+    let mut connection = pin!(connection);
+    let mut draining = false;
+    let lapse = loop {
+        let (deadline, lapse) = activity.deadline(limits);
+        tokio::select! {
+            biased;
+            outcome = connection.as_mut() => return reason(&outcome),
+            () = drain.started(), if !draining => {
+                draining = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = activity.changed() => {}
+            () = tokio::time::sleep_until(deadline) => {
+                if activity.deadline(limits).0 <= Instant::now() {
+                    break lapse;
+                }
+            }
+        }
+    };
+    match lapse {
+        Lapse::Head => CloseReason::HeadTimeout,
+        Lapse::Stalled => CloseReason::Stalled,
+        Lapse::Idle => {
+            // In order, so that a client knows that a request it is about to send was not begun.
+            connection.as_mut().graceful_shutdown();
+            let _late = tokio::time::timeout(CLOSING_TIME, connection).await;
+            CloseReason::Idle
+        }
+    }
+}
+
+const fn reason<E>(outcome: &Result<(), E>) -> CloseReason {
+    match outcome {
+        Ok(()) => CloseReason::Ended,
+        Err(_) => CloseReason::Protocol,
+    }
+}
+
+const fn version(version: Option<rustls::ProtocolVersion>) -> &'static str {
+    match version {
+        Some(rustls::ProtocolVersion::TLSv1_3) => "1.3",
+        // The configuration allows no other.
+        _ => "1.2",
+    }
+}
+
+fn classify(cause: &io::Error) -> HandshakeFailure {
+    let tls = cause
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match tls {
+        None => HandshakeFailure::Disconnected,
+        Some(rustls::Error::AlertReceived(_)) => HandshakeFailure::Alert,
+        Some(rustls::Error::InvalidMessage(_)) => HandshakeFailure::NotTls,
+        Some(rustls::Error::PeerIncompatible(_) | rustls::Error::NoApplicationProtocol) => {
+            HandshakeFailure::Incompatible
+        }
+        Some(_) => HandshakeFailure::Protocol,
+    }
+}

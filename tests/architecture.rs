@@ -1,0 +1,114 @@
+//! The walls between the rooms, where the compiler does not keep them.
+#![cfg(test)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Rooms that decide: pure, synchronous, without I/O.
+const CORE: [&str; 4] = ["keyvault", "principal", "rbac", "reason"];
+
+/// What the core may name besides itself. `http` is there for `http::Method` in `keyvault::route`.
+const CORE_MAY_USE: [&str; 6] = ["std", "core", "thiserror", "uuid", "http", "super"];
+
+/// Adapters, which do not know each other; `app` introduces them.
+const ADAPTERS: [&str; 8] =
+    ["admin", "assignments", "audit", "authn", "cli", "dev", "metrics", "telemetry"];
+
+fn sources(room: &str) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = vec![root.join(format!("{room}.rs"))];
+    let mut folders = vec![root.join(room)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files.retain(|file| file.exists());
+    files
+}
+
+/// The lines of a file that are code of the product: no comments, nothing after `mod tests`.
+fn code(file: &Path) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap();
+    let product = text.split("#[cfg(test)]").next().unwrap_or_default();
+    product.lines().map(str::trim).filter(|line| !line.starts_with("//")).map(str::to_owned).collect()
+}
+
+/// The first segment of every path in `use` lines.
+fn used_crates(lines: &[String]) -> Vec<String> {
+    let uses = lines.iter().filter_map(|line| {
+        let line = line.strip_prefix("pub ").unwrap_or(line);
+        line.strip_prefix("use ")
+    });
+    uses.map(|path| path.split("::").next().unwrap_or_default().trim_end_matches(';').to_owned()).collect()
+}
+
+#[test]
+fn the_core_does_no_io() {
+    for room in CORE {
+        for file in sources(room) {
+            for name in used_crates(&code(&file)) {
+                let local = name == "crate" || name.starts_with(char::is_uppercase);
+                let child = sources(room).iter().any(|f| f.file_stem().is_some_and(|s| s == name.as_str()));
+                assert!(
+                    local || child || CORE_MAY_USE.contains(&name.as_str()),
+                    "{}: the core (keyvault, principal, rbac, reason) decides without I/O and \
+                     must not use `{name}`",
+                    file.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_core_knows_no_adapter() {
+    for room in CORE {
+        for file in sources(room) {
+            for line in code(&file) {
+                for other in ADAPTERS.iter().chain(&["app", "config", "proxy"]) {
+                    assert!(
+                        !line.contains(&format!("crate::{other}")),
+                        "{}: the core must not know `{other}`: {line}",
+                        file.display()
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn adapters_do_not_know_each_other() {
+    for room in ADAPTERS.iter().filter(|room| !["cli", "dev"].contains(room)) {
+        for file in sources(room) {
+            for line in code(&file) {
+                for other in ADAPTERS.iter().filter(|other| *other != room) {
+                    assert!(
+                        !line.contains(&format!("crate::{other}")),
+                        "{}: adapters are introduced by `app`, so `{room}` must not know \
+                         `{other}`: {line}",
+                        file.display()
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn files_stay_readable() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let rooms = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
+    for room in rooms.filter_map(|path| path.file_stem().map(|s| s.to_string_lossy().into_owned())) {
+        for file in sources(&room) {
+            let lines = fs::read_to_string(&file).unwrap().lines().count();
+            assert!(lines <= 500, "{} has {lines} lines; split it by noun", file.display());
+        }
+    }
+}

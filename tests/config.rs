@@ -1,0 +1,291 @@
+//! The configuration: examples, every class of error, overrides, schema, and that nothing panics.
+#![cfg(test)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use portcullis::config::{
+    AuditSink, Config, ConfigErrors, Connect, Files, KeySource, Limits, LogFormat, Place, schema,
+};
+use serde_json::Value;
+
+#[path = "config/environment.rs"]
+mod environment;
+#[path = "config/refused.rs"]
+mod refused;
+#[path = "config/robustness.rs"]
+mod robustness;
+
+/// The least that is accepted; lines are counted on in tests below.
+const LEAST: &str = r#"[[listener]]
+name = "main"
+address = "127.0.0.1:8443"
+certificate_file = "server.crt"
+private_key_file = "server.key"
+
+[[vault]]
+name = "kv-a"
+resource_id = "/subscriptions/0c1d2e3f-4a5b-4c6d-8e7f-9a0b1c2d3e4f/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/KV-A"
+authority = "kv-a.vault.azure.net"
+issuer = "tenant"
+
+[[issuer]]
+name = "tenant"
+tenant_id = "6a7b8c9d-0e1f-4a2b-9c3d-4e5f6a7b8c9d"
+issuers = ["https://sts.windows.net/6a7b8c9d-0e1f-4a2b-9c3d-4e5f6a7b8c9d/"]
+audiences = ["https://vault.azure.net"]
+challenge_authority = "https://login.microsoftonline.com/6a7b8c9d-0e1f-4a2b-9c3d-4e5f6a7b8c9d"
+challenge_resource = "https://vault.azure.net"
+jwks_file = "keys.json"
+
+[assignments]
+paths = ["assignments"]
+max_staleness_seconds = 600
+"#;
+
+fn parse_with(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+    let environment = environment
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let path = Path::new("/etc/portcullis/portcullis.toml");
+    Config::parse(text, path, environment, Files::NotChecked)
+}
+
+fn parse(text: &str) -> Result<Config, ConfigErrors> {
+    parse_with(text, &[])
+}
+
+/// [`LEAST`] with one text in place of another.
+fn least_with(old: &str, new: &str) -> String {
+    assert!(LEAST.contains(old), "{old}");
+    LEAST.replacen(old, new, 1)
+}
+
+fn errors(text: &str) -> ConfigErrors {
+    parse(text).expect_err("an error was expected")
+}
+
+fn examples() -> Vec<(PathBuf, String)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let mut examples: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "toml")
+        })
+        .map(|path| (path.clone(), fs::read_to_string(&path).unwrap()))
+        .collect();
+    examples.sort();
+    assert!(examples.len() >= 3);
+    examples
+}
+
+// Examples and schema.
+
+#[test]
+fn every_example_loads() {
+    for (path, text) in examples() {
+        let config = Config::parse(&text, &path, [], Files::NotChecked);
+        assert!(config.is_ok(), "{}", config.unwrap_err());
+    }
+}
+
+#[test]
+fn every_example_satisfies_the_schema() {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    for (path, text) in examples() {
+        let value: Value = toml::from_str(&text).unwrap();
+        let errors: Vec<String> = validator
+            .iter_errors(&value)
+            .map(|e| e.to_string())
+            .collect();
+        assert!(errors.is_empty(), "{}: {errors:?}", path.display());
+    }
+}
+
+/// The keys of the schema as `table.key`, with their own schemas.
+fn keys_of_schema() -> BTreeMap<String, Value> {
+    let mut keys = BTreeMap::new();
+    for (table, node) in schema()["properties"].as_object().unwrap() {
+        let node = node.get("items").unwrap_or(node);
+        for (key, property) in node["properties"].as_object().unwrap() {
+            keys.insert(format!("{table}.{key}"), property.clone());
+        }
+    }
+    keys
+}
+
+/// The keys of the reference as `table.key`, with the text after `=` and whether it is commented.
+fn keys_of_reference() -> BTreeMap<String, (String, bool)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/portcullis.example.toml");
+    let mut table = String::new();
+    let mut keys = BTreeMap::new();
+    for line in fs::read_to_string(path).unwrap().lines() {
+        if line.starts_with('[') {
+            table = line.trim_matches(['[', ']']).to_owned();
+        }
+        let text = line.strip_prefix("# ").unwrap_or(line);
+        let Some((key, value)) = text.split_once(" = ") else {
+            continue;
+        };
+        if !table.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
+            let entry = (value.to_owned(), line.starts_with('#'));
+            assert!(
+                keys.insert(format!("{table}.{key}"), entry).is_none(),
+                "{key} twice"
+            );
+        }
+    }
+    keys
+}
+
+#[test]
+fn the_reference_names_every_key_and_no_other() {
+    let named: BTreeSet<String> = keys_of_reference().into_keys().collect();
+    let known: BTreeSet<String> = keys_of_schema().into_keys().collect();
+    assert_eq!(named, known);
+}
+
+#[test]
+fn the_reference_states_the_defaults_of_the_code() {
+    let reference = keys_of_reference();
+    for (key, property) in keys_of_schema() {
+        let (text, commented) = &reference[&key];
+        match property.get("default") {
+            Some(default) => {
+                assert!(commented, "{key} has a default");
+                let stated: toml::Table = format!("value = {text}").parse().unwrap();
+                let stated = serde_json::to_value(&stated["value"]).unwrap();
+                assert_eq!(&stated, default, "{key}");
+            }
+            None => assert_eq!(*commented, text.ends_with("   (example)"), "{key}"),
+        }
+    }
+}
+
+#[test]
+fn every_key_is_described_and_every_number_has_a_unit_and_limits() {
+    for (key, property) in keys_of_schema() {
+        assert!(property["description"].is_string(), "{key}");
+        assert!(property["type"].is_string(), "{key}");
+        if property["type"] == "integer" {
+            let units = ["_seconds", "_bytes", "_connections", "_streams", ".keep"];
+            assert!(units.iter().any(|unit| key.ends_with(unit)), "{key}");
+            assert!(
+                property["minimum"].is_u64() && property["maximum"].is_u64(),
+                "{key}"
+            );
+        }
+    }
+}
+
+#[test]
+fn nothing_that_grants_has_a_default() {
+    let schema = schema();
+    let required = |pointer: &str| -> Vec<String> {
+        serde_json::from_value(schema.pointer(pointer).unwrap()["required"].clone()).unwrap()
+    };
+    let tables = ["assignments", "issuer", "listener", "vault"];
+    assert_eq!(required(""), tables);
+    let vault = required("/properties/vault/items");
+    assert_eq!(vault, ["authority", "issuer", "name", "resource_id"]);
+    let issuer = required("/properties/issuer/items");
+    for key in ["tenant_id", "issuers", "audiences"] {
+        assert!(issuer.iter().any(|required| required == key), "{key}");
+    }
+    let assignments = required("/properties/assignments");
+    assert_eq!(assignments, ["max_staleness_seconds", "paths"]);
+    for key in tables {
+        let text = LEAST.replace(&format!("[{key}]"), &format!("[{key}-unused]"));
+        assert!(
+            errors(&text)
+                .to_string()
+                .contains(&format!("{key}: missing"))
+        );
+    }
+}
+
+// What is read.
+
+#[test]
+fn the_least_configuration_has_the_defaults() {
+    let config = parse(LEAST).unwrap();
+    let limits = format!("{:?}", Limits::default());
+    assert_eq!(format!("{:?}", config.limits), limits);
+    assert_eq!(config.admin.address, "127.0.0.1:9464".parse().unwrap());
+    assert_eq!(config.audit, AuditSink::Stdout);
+    assert_eq!(config.log.format, LogFormat::Json);
+    assert!(config.extra_query_parameters.is_empty());
+    let vault = &config.vaults[0];
+    assert_eq!(vault.connect, Connect::Dns);
+    assert!(vault.rewrite_ids && vault.management_groups.is_none());
+    let issuer = &config.issuers[0];
+    assert_eq!(issuer.clock_skew, Duration::from_secs(60));
+    assert_eq!(issuer.refresh_interval, Duration::from_secs(3600));
+    assert_eq!(issuer.unknown_kid_cooldown, Duration::from_secs(300));
+    assert_eq!(issuer.max_staleness, Duration::from_secs(86400));
+    assert_eq!(config.assignments.poll_interval, Duration::from_secs(30));
+}
+
+#[test]
+fn relative_paths_are_relative_to_the_file() {
+    let config = parse(&least_with("\"server.key\"", "\"/run/key.pem\"")).unwrap();
+    let listener = &config.listeners[0];
+    let certificate = Path::new("/etc/portcullis/server.crt");
+    assert_eq!(listener.certificate_file, certificate);
+    assert_eq!(listener.private_key_file, Path::new("/run/key.pem"));
+    let keys = KeySource::JwksFile("/etc/portcullis/keys.json".into());
+    assert_eq!(config.issuers[0].keys, keys);
+
+    let path = Path::new("conf/portcullis.toml");
+    let config = Config::parse(LEAST, path, [], Files::NotChecked).unwrap();
+    assert_eq!(config.assignments.paths, [Path::new("conf/assignments")]);
+}
+
+#[test]
+fn files_must_exist_unless_they_are_not_checked() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("portcullis.toml");
+    fs::write(&path, LEAST).unwrap();
+    let error = Config::load(&path, []).unwrap_err();
+    let keys: Vec<&str> = error.problems().iter().map(|p| p.key.as_str()).collect();
+    let expected = [
+        "listener.main.certificate_file",
+        "listener.main.private_key_file",
+        "issuer.tenant.jwks_file",
+        "assignments.paths[0]",
+    ];
+    assert_eq!(keys, expected, "{error}");
+    assert!(Config::load_with(&path, [], Files::NotChecked).is_ok());
+
+    for name in ["server.crt", "keys.json"] {
+        fs::write(directory.path().join(name), "").unwrap();
+    }
+    for name in ["assignments", "server.key"] {
+        fs::create_dir(directory.path().join(name)).unwrap();
+    }
+    let error = Config::load(&path, []).unwrap_err().to_string();
+    assert!(
+        error.contains(":5: listener.main.private_key_file: cannot use `"),
+        "{error}"
+    );
+    assert!(
+        error.ends_with("expected a readable file: this is not a file"),
+        "{error}"
+    );
+    assert_eq!(error.lines().count(), 1);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = Config::load(Path::new("/nowhere/portcullis.toml"), []).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.starts_with("/nowhere/portcullis.toml: cannot read the configuration: "),
+        "{text}"
+    );
+    assert_eq!(error.problems()[0].place, Place::File);
+}
