@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Empty, Full};
+use http_body_util::{BodyExt as _, Empty, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -29,7 +29,9 @@ use super::StartError;
 const MAX_CONNECTIONS: usize = 256;
 const MAX_CONCURRENT_STREAMS: u32 = 128;
 const HANDSHAKE: Duration = Duration::from_secs(10);
-const HEADER_READ: Duration = Duration::from_secs(10);
+/// Also how long a kept-alive HTTP/1 connection may be without a request.
+const HEADER_READ: Duration = Duration::from_secs(60);
+const BODY_READ: Duration = Duration::from_secs(30);
 /// How long answers in flight may go on once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -43,6 +45,24 @@ pub(super) fn whole(bytes: impl Into<Bytes>) -> Body {
         return Empty::new().map_err(never).boxed_unsync();
     }
     Full::new(bytes).map_err(never).boxed_unsync()
+}
+
+/// Why a request body was not read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyError {
+    /// The client broke off, or took too long.
+    Incomplete,
+    /// It is longer than allowed.
+    TooLong,
+}
+
+/// Reads a request body of at most `limit` bytes.
+pub(super) async fn read_body(body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
+    match timeout(BODY_READ, Limited::new(body, limit).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLong),
+        Ok(Err(_)) | Err(_) => Err(BodyError::Incomplete),
+    }
 }
 
 fn never(error: Infallible) -> io::Error {

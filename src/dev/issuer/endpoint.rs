@@ -5,13 +5,12 @@ use std::sync::Arc;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::dev::server::{Body, BrokenOff, Peer, Service, whole};
+use crate::dev::server::{Body, BrokenOff, Peer, Service, read_body, whole};
 
 use super::keys::{KeyRing, OldKeys};
 use super::{Application, ClientSecret, IssueError, IssuerSettings, VAULT_RESOURCE, token};
@@ -114,11 +113,10 @@ impl Endpoint {
             (&Method::GET, ["discovery", "keys"]) => Ok(json!({ "keys": self.keys.jwks() })),
             (&Method::GET, ["discovery", "v2.0", "keys"]) => Ok(self.jwks_v2()),
             (&Method::POST, ["oauth2", "v2.0", "token"]) => {
-                let form = Limited::new(body, MAX_FORM_BYTES).collect().await;
-                let form = form.map_err(|_| {
+                let form = read_body(body, MAX_FORM_BYTES).await.map_err(|_| {
                     Refusal::bad_request("invalid_request", 900_144, "The body cannot be read.")
                 })?;
-                self.token(&form.to_bytes())
+                self.token(&form)
             }
             (&Method::POST, ["dev", "rotate"]) => self.rotate(head.uri.query()).await,
             _ => Err(no_such_place()),

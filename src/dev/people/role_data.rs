@@ -358,7 +358,7 @@ mod tests {
         assert_eq!(assignments.as_array().unwrap().len(), 9);
         let instances = read("role-assignment-schedule-instances.json");
         let properties = &instances["value"][0]["properties"];
-        assert_eq!(properties["endDateTime"], "2026-09-21T12:13:20.000Z");
+        assert_eq!(properties["endDateTime"], "2026-09-21T13:13:20.000Z");
         assert_eq!(
             read("groups.json")[super::super::GROUP_MEMBER.object_id.to_string()],
             json!([PLATFORM_TEAM.to_string(), ENGINEERING.to_string()])

@@ -352,24 +352,20 @@ impl Material {
         algorithm: SignatureAlgorithm,
         digest: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
-        let encoding = match (self, algorithm) {
+        match (self, algorithm) {
             (Self::Ec { curve, pair }, SignatureAlgorithm::Ecdsa(wanted)) if *curve == wanted => {
                 let digest = algorithm.digest(digest)?;
                 let signature = pair.sign_digest(&digest).map_err(|_| CryptoError::Failed)?;
-                return Ok(signature.as_ref().to_vec());
+                Ok(signature.as_ref().to_vec())
             }
-            (Self::Rsa(_), SignatureAlgorithm::Pkcs1(hash)) => hash.pkcs1().0,
-            (Self::Rsa(_), SignatureAlgorithm::Pss(hash)) => hash.pss().0,
-            _ => return Err(CryptoError::Incompatible),
-        };
-        let Self::Rsa(pair) = self else {
-            return Err(CryptoError::Incompatible);
-        };
-        let digest = algorithm.digest(digest)?;
-        let mut signature = vec![0; pair.public_modulus_len()];
-        pair.sign_digest(encoding, &digest, &mut signature)
-            .map_err(|_| CryptoError::Failed)?;
-        Ok(signature)
+            (Self::Rsa(pair), SignatureAlgorithm::Pkcs1(hash)) => {
+                rsa_signature(pair, hash.pkcs1().0, &algorithm.digest(digest)?)
+            }
+            (Self::Rsa(pair), SignatureAlgorithm::Pss(hash)) => {
+                rsa_signature(pair, hash.pss().0, &algorithm.digest(digest)?)
+            }
+            _ => Err(CryptoError::Incompatible),
+        }
     }
 
     /// Whether `signature` is this key's over a digest.
@@ -455,6 +451,17 @@ impl Material {
                 .map_err(|_| CryptoError::Failed),
         }
     }
+}
+
+fn rsa_signature(
+    pair: &rsa::KeyPair,
+    encoding: &'static signature::RsaSignatureEncoding,
+    digest: &Digest,
+) -> Result<Vec<u8>, CryptoError> {
+    let mut signature = vec![0; pair.public_modulus_len()];
+    pair.sign_digest(encoding, digest, &mut signature)
+        .map_err(|_| CryptoError::Failed)?;
+    Ok(signature)
 }
 
 fn rsa_pkcs8(pair: &rsa::KeyPair) -> Result<Pkcs8V1Der<'static>, CryptoError> {

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, HOST, PRAGMA, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::dev::server::{Body, BrokenOff, Peer, Service, whole};
+use crate::dev::server::{Body, BodyError, BrokenOff, Peer, Service, read_body, whole};
 use crate::dev::{StartError, unix_seconds};
 use crate::keyvault::Authority;
 
@@ -343,15 +342,13 @@ fn host<B>(request: &Request<B>) -> Option<String> {
 }
 
 async fn read(body: Incoming) -> Result<Bytes, Failure> {
-    match Limited::new(body, MAX_BODY_BYTES).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Failure::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "BadParameter",
-            format!("The request body is longer than {MAX_BODY_BYTES} bytes."),
-        )),
-        Err(_) => Err(Failure::bad_parameter("The request body breaks off.")),
-    }
+    read_body(body, MAX_BODY_BYTES).await.map_err(|error| {
+        let (status, text) = match error {
+            BodyError::Incomplete => (StatusCode::BAD_REQUEST, "is not complete"),
+            BodyError::TooLong => (StatusCode::PAYLOAD_TOO_LARGE, "is longer than 1 MiB"),
+        };
+        Failure::new(status, "BadParameter", format!("The request body {text}."))
+    })
 }
 
 fn unknown_verb(method: &str, verb: &str) -> Failure {

@@ -213,7 +213,7 @@ impl Store {
         let attributes = body.attributes.unwrap_or_default().new_version(now)?;
         // Before the work, and again when the key is added.
         self.shelf::<Key>(now).check_free_of_deleted(name)?;
-        let material = generate(kind).await?;
+        let material = self.generate(kind).await?;
         let key = Key::new(material, body.key_ops)?;
         self.add_key(name, Version::new(attributes, body.tags, key), now)
     }
@@ -256,18 +256,20 @@ impl Store {
         Ok(Answer::Json(self.bundle(&object.name, version).into()))
     }
 
+    /// Makes a key pair on a thread that may block.
+    async fn generate(&self, kind: Kind) -> Result<Material, Failure> {
+        let permit = self.generating.acquire().await;
+        let _permit = permit.map_err(|_| Failure::internal())?;
+        let made = tokio::task::spawn_blocking(move || Material::generate(kind)).await;
+        Ok(made.map_err(|_| Failure::internal())??)
+    }
+
     fn add_key(&self, name: &str, version: Version<Key>, now: i64) -> Result<Answer, Failure> {
         let mut shelf = self.shelf::<Key>(now);
         let object = shelf.add(name, version)?;
         let bundle = self.bundle(&object.name, &object.latest);
         Ok(Answer::Json(bundle.into()))
     }
-}
-
-/// Makes a key pair on a thread that may block.
-async fn generate(kind: Kind) -> Result<Material, Failure> {
-    let made = tokio::task::spawn_blocking(move || Material::generate(kind)).await;
-    Ok(made.map_err(|_| Failure::internal())??)
 }
 
 fn refuse_release_policy(policy: Option<&Value>) -> Result<(), Failure> {

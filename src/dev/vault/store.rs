@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Semaphore;
+
 use crate::dev::StartError;
 use crate::keyvault::Authority;
 
@@ -11,6 +13,8 @@ use super::keys::Key;
 use super::secrets::Secret;
 use super::shelf::{Content, Shelf};
 
+const MAX_GENERATING: usize = 2;
+
 /// The vault's objects and what names them.
 pub(super) struct Store {
     /// The authority in ids and links.
@@ -18,6 +22,8 @@ pub(super) struct Store {
     pub(super) backup_key: BackupKey,
     secrets: Mutex<Shelf<Secret>>,
     keys: Mutex<Shelf<Key>>,
+    /// Key pairs in the making: RSA takes whole processors.
+    pub(super) generating: Semaphore,
 }
 
 impl fmt::Debug for Store {
@@ -53,6 +59,7 @@ impl Store {
             backup_key: BackupKey::generate()?,
             secrets: Mutex::new(Shelf::new()),
             keys: Mutex::new(Shelf::new()),
+            generating: Semaphore::new(MAX_GENERATING),
         })
     }
 
