@@ -301,6 +301,6 @@ impl TrustedIssuer {
     }
 
     fn usable_keys(&self, now: SystemTime) -> Result<Arc<KeySet>, TokenDefect> {
-        self.ring.fresh(now).ok_or(TokenDefect::KeysUnavailable)
+        self.ring.usable(now).ok_or(TokenDefect::KeysUnavailable)
     }
 }

@@ -27,7 +27,7 @@ use crate::config;
 use crate::snapshot::{self, Publisher, Snapshot};
 
 /// How long a request waits for the fetch that an unknown `kid` caused.
-const UNKNOWN_KID_WAIT: Duration = Duration::from_secs(5);
+const UNKNOWN_KID_WAIT: Duration = Duration::from_secs(3);
 
 /// The first pause after a failed fetch; doubled with each further failure.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -124,12 +124,25 @@ impl KeyRing {
         })
     }
 
-    /// The keys that may be used at `now`.
+    /// The keys that are fresh at `now`.
     pub(super) fn fresh(&self, now: SystemTime) -> Option<Arc<KeySet>> {
         self.state
             .load()
             .fresh(now, self.max_staleness)
             .map(Arc::clone)
+    }
+
+    /// The keys for judging a token at `now`.
+    ///
+    /// Keys that are too old here mean that the machine slept or its clock was set: the refresher,
+    /// which measures its pauses, does not know, and is asked to look now, once per cool-down.
+    pub(super) fn usable(&self, now: SystemTime) -> Option<Arc<KeySet>> {
+        let state = self.state.load();
+        let keys = state.fresh(now, self.max_staleness).map(Arc::clone);
+        if keys.is_none() && state.held.is_some() {
+            self.ask(now);
+        }
+        keys
     }
 
     /// A reader that is told of every refresh.
