@@ -120,8 +120,14 @@ pub enum HeaderError {
 
 /// Why an answer of the vault cannot be passed on.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("the vault's answer has more than one {0} header")]
-pub struct RepeatedAnswerHeader(pub &'static str);
+pub enum AnswerHeaderError {
+    /// Both `Content-Length` and `Transfer-Encoding`.
+    #[error("the vault's answer has two framings")]
+    Framing,
+    /// A header that clients read once.
+    #[error("the vault's answer has more than one {0} header")]
+    Repeated(&'static str),
+}
 
 /// The headers of an answer, as the client may have them.
 #[derive(Clone, Debug)]
@@ -251,16 +257,20 @@ fn is_for_vault(name: &HeaderName) -> bool {
 /// The headers of an answer that the client may have.
 ///
 /// # Errors
-/// [`RepeatedAnswerHeader`], if the vault sent one twice that clients read once.
-pub fn to_client(vault: &HeaderMap) -> Result<ClientHeaders, RepeatedAnswerHeader> {
+/// [`AnswerHeaderError`], if the answer can be read in two ways.
+pub fn to_client(vault: &HeaderMap) -> Result<ClientHeaders, AnswerHeaderError> {
     for (name, text) in [
         (CONTENT_LENGTH, "content-length"),
         // SDKs join two challenges into one that means something else.
         (WWW_AUTHENTICATE, "www-authenticate"),
     ] {
         if vault.get_all(name).iter().nth(1).is_some() {
-            return Err(RepeatedAnswerHeader(text));
+            return Err(AnswerHeaderError::Repeated(text));
         }
+    }
+    // SECURITY: the length would go on to the client, for a body of another length.
+    if vault.contains_key(TRANSFER_ENCODING) && vault.contains_key(CONTENT_LENGTH) {
+        return Err(AnswerHeaderError::Framing);
     }
     let dropped = named_by_connection(vault);
     let mut headers = HeaderMap::with_capacity(vault.len());

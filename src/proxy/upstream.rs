@@ -10,7 +10,9 @@ mod error;
 
 use std::time::Duration;
 
+use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, Uri, Version};
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
@@ -140,9 +142,15 @@ impl Upstream {
             .authority(self.authority.to_string())
             .path_and_query(operation.path_and_query())
             .build()?;
-        let headers = headers::to_vault(&request.headers, &request.token, &self.authority, links)?;
+        let mut headers =
+            headers::to_vault(&request.headers, &request.token, &self.authority, links)?;
+        let method = method(operation);
+        // Where a body is usual its absence must be said; hyper leaves it to the reader.
+        if request.body.is_end_stream() && !matches!(method, Method::GET | Method::DELETE) {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let mut prepared = Request::new(request.body);
-        *prepared.method_mut() = method(operation);
+        *prepared.method_mut() = method;
         *prepared.uri_mut() = uri;
         *prepared.version_mut() = Version::HTTP_11;
         *prepared.headers_mut() = headers;

@@ -282,7 +282,16 @@ fn an_answer_with_two_challenges_or_lengths_is_refused() {
         let answer = request("GET", &[(name, "1"), (name, "1")]);
         assert_eq!(
             to_client(&answer.headers).unwrap_err(),
-            RepeatedAnswerHeader(name)
+            AnswerHeaderError::Repeated(name)
         );
     }
+}
+
+#[test]
+fn an_answer_with_two_framings_is_refused() {
+    let both = [("transfer-encoding", "chunked"), ("content-length", "3")];
+    assert_eq!(
+        to_client(&request("GET", &both).headers).unwrap_err(),
+        AnswerHeaderError::Framing
+    );
 }

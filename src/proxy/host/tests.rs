@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use http::Request;
 
 use super::*;

@@ -274,8 +274,8 @@ fn write_text(text: &str, style: usize, out: &mut String) {
     for (index, unit) in text.encode_utf16().enumerate() {
         let plain = char::from_u32(unit.into()).filter(|c| c.is_ascii_graphic());
         match plain {
-            Some('/') if (index + style) % 3 == 0 => out.push_str("\\/"),
-            Some(c) if c != '"' && c != '\\' && (index + style) % 5 != 0 => out.push(c),
+            Some('/') if (index + style).is_multiple_of(3) => out.push_str("\\/"),
+            Some(c) if c != '"' && c != '\\' && !(index + style).is_multiple_of(5) => out.push(c),
             _ => out.push_str(&format!("\\u{unit:04x}")),
         }
     }
@@ -298,7 +298,7 @@ fn expected(value: &mut Value, places: &[Place]) {
                     && let Some((authority, prefix)) = split_link(text)
                     && authority.to_string() == VAULT
                 {
-                    *text = format!("https://{PUBLIC}{}", &text[prefix..]);
+                    *text = format!("https://{PUBLIC}{}", text.get(prefix..).unwrap());
                 }
             }
             Some(Holds::Object(places)) => expected(member, places),

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::proxy::body::RequestBodyError;
 use crate::proxy::connect::ConnectError;
-use crate::proxy::headers::RepeatedAnswerHeader;
+use crate::proxy::headers::AnswerHeaderError;
 use crate::proxy::links::LinkError;
 
 /// Why there is no answer of the vault for the client.
@@ -23,8 +23,8 @@ pub enum UpstreamErrorKind {
     /// The answer's coding hides its links.
     #[error("the vault's answer has a content coding that cannot be undone")]
     AnswerCoding,
-    /// The answer has a header twice that must be single.
-    #[error("the vault's answer repeats a header that must be single")]
+    /// The answer's headers can be read in two ways.
+    #[error("the vault's answer has headers with two readings")]
     AnswerHeaders,
     /// A successful answer is not the JSON it claims to be.
     #[error("the vault's answer is not valid JSON")]
@@ -142,8 +142,8 @@ impl From<LinkError> for UpstreamErrorKind {
     }
 }
 
-impl From<RepeatedAnswerHeader> for UpstreamErrorKind {
-    fn from(_: RepeatedAnswerHeader) -> Self {
+impl From<AnswerHeaderError> for UpstreamErrorKind {
+    fn from(_: AnswerHeaderError) -> Self {
         Self::AnswerHeaders
     }
 }

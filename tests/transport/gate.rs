@@ -1,0 +1,319 @@
+//! The proxy's transport with a service like the real pipeline, without token and decision.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::header::HeaderName;
+use http::{Request, Response, StatusCode};
+use portcullis::config::{self, Connect, Limits, Listener};
+use portcullis::keyvault::route;
+use portcullis::proxy::body::{BodyOutcome, RequestBody, ResponseBody};
+use portcullis::proxy::connect::OwnAddresses;
+use portcullis::proxy::drain::{self, DrainTrigger};
+use portcullis::proxy::headers;
+use portcullis::proxy::host::{HostError, VaultTable};
+use portcullis::proxy::listen::{BoundListener, Drained, ListenEvent, Peer};
+use portcullis::proxy::upstream::{ForwardRequest, Upstream, UpstreamErrorKind};
+use portcullis::secret::BearerToken;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::clients::Client;
+use crate::pki::Pki;
+use crate::vault::{FakeVault, Reply, Seen, json, soon};
+
+/// What the vault calls itself.
+pub(crate) const OWN: &str = "contoso.vault.azure.net";
+
+/// Another name that clients use, with the listener's port.
+pub(crate) const PUBLIC: &str = "kv.contoso.test";
+
+/// A path under which the service refuses without looking at the body.
+pub(crate) const REFUSED: &str = "/secrets/refused?api-version=7.4";
+
+/// How a [`World`] is to be.
+pub(crate) struct Setup {
+    pub(crate) limits: Limits,
+    pub(crate) script: Arc<dyn Fn(&Seen) -> Reply + Send + Sync>,
+    /// The names in the vault's certificate.
+    pub(crate) vault_names: Vec<&'static str>,
+    /// The authority that the proxy trusts instead of the vault's.
+    pub(crate) other_ca: bool,
+    /// Where to connect instead of to the vault; `None` is the proxy itself.
+    pub(crate) connect: Option<Target>,
+    pub(crate) rewrite_ids: bool,
+}
+
+/// Where the proxy looks for its vault.
+#[derive(Clone, Copy)]
+pub(crate) enum Target {
+    Address(SocketAddr),
+    Itself,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            script: Arc::new(|_| Reply::Keep(json("{}"))),
+            vault_names: vec![OWN],
+            other_ca: false,
+            connect: None,
+            rewrite_ids: true,
+        }
+    }
+}
+
+impl Setup {
+    pub(crate) fn script(script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+        Self {
+            script: Arc::new(script),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.limits);
+        self
+    }
+
+    pub(crate) async fn start(self) -> World {
+        World::start(self).await
+    }
+}
+
+/// What the service noticed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notes {
+    pub(crate) events: Vec<ListenEvent>,
+    pub(crate) requests: usize,
+    /// Requests whose future was dropped before it had an answer.
+    pub(crate) abandoned: usize,
+    pub(crate) outcomes: Vec<BodyOutcome>,
+    pub(crate) errors: Vec<(UpstreamErrorKind, bool)>,
+}
+
+type Notebook = Arc<watch::Sender<Notes>>;
+
+/// A proxy between clients and a vault.
+pub(crate) struct World {
+    pub(crate) pki: Pki,
+    pub(crate) vault: FakeVault,
+    pub(crate) address: SocketAddr,
+    notes: Notebook,
+    trigger: Mutex<Option<DrainTrigger>>,
+    serving: Mutex<Option<JoinHandle<Drained>>>,
+}
+
+impl World {
+    async fn start(setup: Setup) -> Self {
+        let pki = Pki::new();
+        let vault = FakeVault::start(pki.server(&setup.vault_names), setup.script.clone()).await;
+        let (certificate_file, private_key_file) = pki.issue(&[OWN, PUBLIC]);
+        let listener = Listener {
+            name: "main".into(),
+            address: "127.0.0.1:0".parse().unwrap(),
+            certificate_file,
+            private_key_file,
+        };
+        let bound = BoundListener::bind(&listener, &setup.limits).await.unwrap();
+        let address = bound.local_addr();
+        let target = match setup.connect {
+            None => vault.address,
+            Some(Target::Address(other)) => other,
+            Some(Target::Itself) => address,
+        };
+        let ca_file = if setup.other_ca {
+            let other = Pki::new();
+            let path = pki.ca_file().with_file_name("other-ca.pem");
+            std::fs::copy(other.ca_file(), &path).unwrap();
+            path
+        } else {
+            pki.ca_file()
+        };
+        let configured = [vault_config(target, ca_file, setup.rewrite_ids)];
+        let notes = Notebook::default();
+        let own = OwnAddresses::new([address]);
+        let service = Arc::new(Service {
+            table: VaultTable::new(&configured).unwrap(),
+            upstream: Upstream::new(&configured[0], &setup.limits, own).unwrap(),
+            limits: setup.limits.clone(),
+            notes: notes.clone(),
+        });
+        let (trigger, drain) = drain::channel();
+        let noted = notes.clone();
+        let serving = tokio::spawn(bound.serve(
+            move |peer, request| service.clone().answer(peer, request),
+            move |event| noted.send_modify(|notes| notes.events.push(event)),
+            drain,
+        ));
+        Self {
+            pki,
+            vault,
+            address,
+            notes,
+            trigger: Mutex::new(Some(trigger)),
+            serving: Mutex::new(Some(serving)),
+        }
+    }
+
+    /// A client that speaks HTTP/1.1 and connects to `name`.
+    pub(crate) async fn client(&self, name: &'static str) -> Client {
+        soon(Client::connect(
+            self.address,
+            self.pki.client(&["http/1.1"]),
+            name,
+        ))
+        .await
+        .unwrap()
+    }
+
+    /// The other name with its port.
+    pub(crate) fn public(&self) -> String {
+        format!("{PUBLIC}:{}", self.address.port())
+    }
+
+    pub(crate) fn notes(&self) -> Notes {
+        self.notes.borrow().clone()
+    }
+
+    /// Waits until the notes fulfil a condition.
+    pub(crate) async fn noted(&self, condition: impl Fn(&Notes) -> bool) {
+        let mut notes = self.notes.subscribe();
+        soon(notes.wait_for(|notes| condition(notes)))
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn event(&self, event: ListenEvent) {
+        self.noted(|notes| notes.events.contains(&event)).await;
+    }
+
+    pub(crate) fn start_draining(&self) {
+        self.trigger.lock().unwrap().as_ref().unwrap().start();
+    }
+
+    pub(crate) async fn drained(&self) -> Drained {
+        let serving = self.serving.lock().unwrap().take().unwrap();
+        soon(serving).await.unwrap()
+    }
+}
+
+fn vault_config(target: SocketAddr, ca_file: PathBuf, rewrite_ids: bool) -> config::Vault {
+    config::Vault {
+        name: "contoso".parse().unwrap(),
+        resource_id: "/subscriptions/6b1d2f04-3c7e-4a90-8f52-1e0d9c8b7a61/resourceGroups\
+            /rg-contoso/providers/Microsoft.KeyVault/vaults/contoso"
+            .parse()
+            .unwrap(),
+        location: None,
+        authority: OWN.parse().unwrap(),
+        connect: Connect::Address(target),
+        ca_file: Some(ca_file),
+        public_names: vec![format!("{PUBLIC}:0").parse().unwrap()],
+        management_groups: None,
+        issuer: "contoso".into(),
+        rewrite_ids,
+    }
+}
+
+struct Service {
+    table: VaultTable,
+    upstream: Upstream,
+    limits: Limits,
+    notes: Notebook,
+}
+
+/// Notes a future that was dropped before its end.
+struct Unfinished(Option<Notebook>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(notes) = self.0.take() {
+            notes.send_modify(|notes| notes.abandoned += 1);
+        }
+    }
+}
+
+impl Service {
+    async fn answer(
+        self: Arc<Self>,
+        peer: Arc<Peer>,
+        request: Request<RequestBody>,
+    ) -> Response<ResponseBody> {
+        let mut unfinished = Unfinished(Some(self.notes.clone()));
+        self.notes.send_modify(|notes| notes.requests += 1);
+        let answer = self.decide(&peer, request).await;
+        unfinished.0 = None;
+        let notes = self.notes.clone();
+        answer
+            .unwrap_or_else(|(status, why)| refusal(status, why))
+            .map(|body| {
+                body.observed(move |outcome| {
+                    notes.send_modify(|notes| notes.outcomes.push(outcome));
+                })
+            })
+    }
+
+    async fn decide(
+        &self,
+        peer: &Peer,
+        request: Request<RequestBody>,
+    ) -> Result<Response<ResponseBody>, (StatusCode, &'static str)> {
+        let deadline = Instant::now() + self.limits.total_timeout;
+        let (parts, body) = request.into_parts();
+        let bad = |why| (StatusCode::BAD_REQUEST, why);
+        headers::inspect(&parts, &body).map_err(|_| bad("header"))?;
+        let selected = self.table.select(peer, &parts).map_err(|error| {
+            let why = match error {
+                HostError::BadHost => "bad_host",
+                HostError::UnknownVault => "unknown_vault",
+            };
+            (StatusCode::MISDIRECTED_REQUEST, why)
+        })?;
+        let operation = route::parse(&parts.method, parts.uri.path(), parts.uri.query(), &[])
+            .map_err(|_| bad("route"))?;
+        if parts.uri.path() == "/secrets/refused" {
+            return Err((StatusCode::FORBIDDEN, "refused"));
+        }
+        let request = ForwardRequest {
+            headers: parts.headers,
+            token: BearerToken::new("header.payload.signature"),
+            body,
+            deadline,
+            public: selected.public,
+        };
+        match self.upstream.forward(&operation, request).await {
+            Ok(forwarded) => Ok(forwarded.response),
+            Err(error) => {
+                let noted = (error.kind(), error.may_have_been_sent());
+                self.notes.send_modify(|notes| notes.errors.push(noted));
+                Err((status(error.kind()), error.kind().as_label()))
+            }
+        }
+    }
+}
+
+fn status(kind: UpstreamErrorKind) -> StatusCode {
+    use UpstreamErrorKind as Kind;
+    if kind == Kind::RequestTooLarge {
+        StatusCode::PAYLOAD_TOO_LARGE
+    } else if kind == Kind::RequestTimeout {
+        StatusCode::REQUEST_TIMEOUT
+    } else if [Kind::FirstByteTimeout, Kind::ConnectTimeout, Kind::Deadline].contains(&kind) {
+        StatusCode::GATEWAY_TIMEOUT
+    } else {
+        StatusCode::BAD_GATEWAY
+    }
+}
+
+fn refusal(status: StatusCode, why: &'static str) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::from(Bytes::from_static(b"refused")));
+    *response.status_mut() = status;
+    let name = HeaderName::from_static("x-why");
+    response.headers_mut().insert(name, why.parse().unwrap());
+    response
+}

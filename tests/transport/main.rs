@@ -1,0 +1,18 @@
+//! The transport of the proxy over real TLS, with attackers on both sides.
+//!
+//! A service like the real pipeline, without token and decision, stands between raw clients and a
+//! scripted vault. The vault's journal says what reached it; nothing here sleeps.
+
+#![cfg(test)]
+#![cfg(feature = "dev")]
+
+mod bodies;
+mod clients;
+mod framing;
+mod gate;
+mod http2;
+mod lifecycle;
+mod links;
+mod pki;
+mod upstream;
+mod vault;
