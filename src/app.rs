@@ -285,16 +285,12 @@ fn readiness(
                 .ok_or_else(|| "signing keys are missing or too old".to_owned())
         })
         .check("assignments", move || {
-            in_force
-                .fresh(data_clock.now())
-                .map(drop)
-                .map_err(|reason| {
-                    let trouble = trouble.load();
-                    match trouble.as_deref() {
-                        Some(trouble) => format!("{}: {trouble}", reason.as_label()),
-                        None => reason.as_label().to_owned(),
-                    }
-                })
+            in_force.fresh(data_clock.now()).map(drop).map_err(|error| {
+                match trouble.load().as_deref() {
+                    Some(trouble) => format!("{error}: {trouble}"),
+                    None => error.to_string(),
+                }
+            })
         })
         .check("audit", move || records.check())
 }

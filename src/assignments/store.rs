@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use moka::sync::Cache;
+use thiserror::Error;
 
 use crate::clock::Clock;
 use crate::principal::Claims;
 use crate::rbac::{AssignmentSet, Entitlements, Principals, Revision, RoleData, VaultScope};
-use crate::reason::Reason;
 use crate::snapshot::{self, Publisher, Snapshot};
 
 /// How many callers' entitlements are kept. An entry is a few hundred bytes for most callers.
@@ -21,6 +21,20 @@ pub struct InForce {
     pub set: Arc<AssignmentSet>,
     /// When the source was last seen to say the same.
     pub confirmed_at: SystemTime,
+}
+
+/// Why there is no data to decide on. None of these is a denial.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum StoreError {
+    /// Nothing was loaded yet.
+    #[error("role assignments are not loaded yet")]
+    Missing,
+    /// The source has not confirmed the data for too long.
+    #[error("role assignments are too old to decide on")]
+    Stale,
+    /// The data was compiled without this vault.
+    #[error("role assignments were loaded without this vault")]
+    UnknownVault,
 }
 
 /// The writing side: compiles loads and publishes them.
@@ -93,17 +107,17 @@ impl Assignments {
     /// The data in force.
     ///
     /// # Errors
-    /// [`Reason::SnapshotMissing`] before the first load, [`Reason::SnapshotStale`] when the
-    /// source has not confirmed the data for too long: we do not know, which is not a denial.
-    pub fn fresh(&self, now: SystemTime) -> Result<InForce, Reason> {
+    /// [`StoreError::Missing`] before the first load, [`StoreError::Stale`] when the source has not
+    /// confirmed the data for too long: we do not know, which is not a denial.
+    pub fn fresh(&self, now: SystemTime) -> Result<InForce, StoreError> {
         let loaded = self.in_force.load();
-        let in_force = loaded.as_ref().as_ref().ok_or(Reason::SnapshotMissing)?;
+        let in_force = loaded.as_ref().as_ref().ok_or(StoreError::Missing)?;
         // A clock that went back makes no data stale.
         let age = now
             .duration_since(in_force.confirmed_at)
             .unwrap_or(Duration::ZERO);
         if age > self.max_staleness {
-            Err(Reason::SnapshotStale)
+            Err(StoreError::Stale)
         } else {
             Ok(in_force.clone())
         }
@@ -118,13 +132,13 @@ impl Assignments {
     /// What a caller has in the vault with index `vault`, under `set`.
     ///
     /// # Errors
-    /// [`Reason::UnknownVault`] if the set was compiled without that vault.
+    /// [`StoreError::UnknownVault`] if the set was compiled without that vault.
     pub fn entitlements(
         &self,
         set: &AssignmentSet,
         claims: &Claims,
         vault: usize,
-    ) -> Result<Arc<Entitlements>, Reason> {
+    ) -> Result<Arc<Entitlements>, StoreError> {
         let principals = set.principals(claims.object_id, &claims.groups);
         let key = (set.revision(), vault, principals);
         if let Some(found) = self.entitlements.get(&key) {
@@ -132,7 +146,7 @@ impl Assignments {
         }
         let gathered = set
             .entitlements(&key.2, vault)
-            .ok_or(Reason::UnknownVault)?;
+            .ok_or(StoreError::UnknownVault)?;
         let gathered = Arc::new(gathered);
         self.entitlements.insert(key, gathered.clone());
         Ok(gathered)

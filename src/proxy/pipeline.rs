@@ -3,41 +3,35 @@
 //! [`Pipeline::answer`] reads top to bottom as a request passes. Each step needs what the step
 //! above proved, and the compiler knows it: without a [`Permit`] there is nothing to forward.
 
+mod facts;
+
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderName, USER_AGENT};
+use http::header::HeaderMap;
 use http::request::Parts;
 use http::{Request, Response};
 use tokio::time::Instant;
 
 use super::body::{BodyEnd, BodyOutcome, RequestBody, ResponseBody};
-use super::headers::{self, HeaderError};
-use super::host::{HostError, Selected, VaultTable};
+use super::headers;
+use super::host::{Selected, VaultTable};
 use super::listen::Peer;
 use super::reject::{Rejection, VaultLine};
-use super::upstream::{
-    ForwardRequest, ForwardedResponse, Upstream, UpstreamError, UpstreamErrorKind,
-};
-use crate::assignments::store::{Assignments, InForce};
-use crate::audit::{
-    AuditGuard, AuditLog, ClientFacts, KvError, NearestMiss, PolicyFacts, ResultGuard,
-    UpstreamAnswer,
-};
+use super::upstream::{ForwardRequest, ForwardedResponse, Upstream};
+use crate::assignments::store::Assignments;
+use crate::audit::{AuditError, AuditGuard, AuditLog, ResultGuard, UpstreamAnswer};
 use crate::authn::{self, Authenticator, AuthnError, BearerError};
 use crate::clock::Clock;
 use crate::config;
-use crate::keyvault::{Operation, OperationKind, QueryError, route};
+use crate::keyvault::{Operation, OperationKind, route};
 use crate::metrics::Metrics;
 use crate::principal::Caller;
-use crate::rbac::{self, Decision, Denial, Permit, Revision};
+use crate::rbac::{self, Decision, Permit};
 use crate::reason::{Reason, Verdict};
 use crate::secret::BearerToken;
 use crate::traceparent::TraceParent;
-
-const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");
 
 /// A vault and the connections to it.
 #[derive(Debug)]
@@ -97,7 +91,7 @@ impl Pipeline {
     ) -> Response<ResponseBody> {
         let now = self.clock.now();
         let (parts, body) = request.into_parts();
-        let mut record = self.audit.begin(now, client_facts(&peer, &parts.headers));
+        let mut record = self.audit.begin(now, facts::client(&peer, &parts.headers));
         record.method(&parts.method);
         if let Some(trace) = TraceParent::from_headers(&parts.headers) {
             record.trace(trace);
@@ -122,7 +116,7 @@ impl Pipeline {
         body: &RequestBody,
         trail: &mut Trail,
     ) -> Result<Admitted, Rejection> {
-        let selected = self.table.select(peer, parts).map_err(bad_host)?;
+        let selected = self.table.select(peer, parts).map_err(Rejection::from)?;
         let vault = self.vault(selected.vault)?;
         trail.vault = Some(selected.vault);
         trail
@@ -132,7 +126,7 @@ impl Pipeline {
         let token = authn::bearer(&parts.headers)
             .map_err(|error| self.no_token(error, &vault.config, trail))?;
         let caller = self.authenticate(&vault.config, &token, trail).await?;
-        headers::inspect(parts, body).map_err(bad_header)?;
+        headers::inspect(parts, body).map_err(Rejection::from)?;
         let operation = self.operation(parts, trail)?;
         let permit = self.authorize(&caller, operation, &selected, trail)?;
         Ok(Admitted {
@@ -162,7 +156,7 @@ impl Pipeline {
     fn operation(&self, parts: &Parts, trail: &mut Trail) -> Result<Operation, Rejection> {
         let (path, query) = (parts.uri.path(), parts.uri.query());
         let operation = route::parse(&parts.method, path, query, &self.extra_query_parameters)
-            .map_err(|error| bad_route(&error))?;
+            .map_err(|error| Rejection::from(&error))?;
         trail.operation = Some(operation.kind());
         trail.record.operation(&operation);
         Ok(operation)
@@ -177,12 +171,12 @@ impl Pipeline {
     ) -> Result<Permit, Rejection> {
         let began = Instant::now();
         let now = self.clock.now();
-        let in_force = self.assignments.fresh(now).map_err(undecided)?;
+        let in_force = self.assignments.fresh(now).map_err(Rejection::from)?;
         let claims = caller.claims();
         let entitlements = self
             .assignments
             .entitlements(&in_force.set, claims, selected.vault)
-            .map_err(undecided)?;
+            .map_err(Rejection::from)?;
         let resource = entitlements.resource(&operation);
         let decision = rbac::decide(operation, &entitlements, now);
         let took = began.elapsed();
@@ -193,11 +187,15 @@ impl Pipeline {
         }
         match decision {
             Decision::Allow(permit) => {
-                trail.record.policy(allowed_by(&permit, &in_force, now));
+                trail
+                    .record
+                    .policy(facts::allowed_by(&permit, &in_force, now));
                 Ok(permit)
             }
             Decision::Deny(denial) => {
-                trail.record.policy(denied_by(&denial, &in_force, now));
+                trail
+                    .record
+                    .policy(facts::denied_by(&denial, &in_force, now));
                 let vault = &self.vault(selected.vault)?.config;
                 let line = VaultLine {
                     name: vault.name.as_str(),
@@ -247,27 +245,43 @@ impl Pipeline {
             public: admitted.selected.public,
         };
         let sent_at = Instant::now();
-        let outcome = match self.vault(admitted.selected.vault) {
-            Ok(vault) => vault
-                .upstream
-                .forward(admitted.permit, request)
-                .await
-                .map_err(|e| bad_upstream(&e)),
-            Err(rejection) => Err((rejection, false)),
-        };
-        match outcome {
+        match self
+            .send(
+                admitted.selected.vault,
+                admitted.permit,
+                request,
+                &mut result,
+            )
+            .await
+        {
             Ok(forwarded) => {
-                let answer = upstream_answer(&forwarded, sent_at.elapsed());
+                let answer = facts::upstream_answer(&forwarded, sent_at.elapsed());
                 self.relay(forwarded.response, answer, result, seen)
             }
-            Err((rejection, sent)) => {
-                if sent {
-                    result.sent();
-                }
+            Err(rejection) => {
                 result.finish(Some(rejection.status().as_u16()), Some(rejection.reason));
                 self.respond(rejection, &decision_id, seen)
             }
         }
+    }
+
+    /// Sends what is permitted, and notes whether the vault may have received it.
+    async fn send(
+        &self,
+        vault: usize,
+        permit: Permit,
+        request: ForwardRequest,
+        result: &mut ResultGuard,
+    ) -> Result<ForwardedResponse, Rejection> {
+        let upstream = &self.vault(vault)?.upstream;
+        upstream.forward(permit, request).await.map_err(|error| {
+            if error.may_have_been_sent() {
+                result.sent();
+            }
+            let (kind, detail) = (error.kind().as_label(), error.detail().unwrap_or(""));
+            tracing::warn!(kind, detail, "a request could not be forwarded");
+            Rejection::from(&error)
+        })
     }
 
     /// Hands the vault's answer to the client, and records the result when that has ended.
@@ -330,7 +344,7 @@ impl Pipeline {
     /// Answers a request whose record could not be written.
     fn unrecorded(
         &self,
-        error: &crate::audit::AuditError,
+        error: &AuditError,
         decision_id: &str,
         seen: Seen,
     ) -> Response<ResponseBody> {
@@ -389,154 +403,4 @@ struct Seen {
     vault: Option<usize>,
     operation: Option<OperationKind>,
     arrived: Instant,
-}
-
-fn client_facts(peer: &Peer, headers: &HeaderMap) -> ClientFacts {
-    ClientFacts {
-        listener: Arc::clone(&peer.listener),
-        ip: peer.address.ip(),
-        tls: peer.tls_version,
-        sni: peer.sni.clone(),
-        user_agent: text(headers, &USER_AGENT),
-        request_id: text(headers, &CLIENT_REQUEST_ID),
-    }
-}
-
-fn text(headers: &HeaderMap, name: &HeaderName) -> Option<Box<str>> {
-    headers.get(name)?.to_str().ok().map(Into::into)
-}
-
-fn policy(revision: Revision, in_force: &InForce, now: SystemTime) -> PolicyFacts {
-    PolicyFacts {
-        snapshot: format!("sha256:{revision}").into(),
-        snapshot_at: in_force.confirmed_at,
-        stale: now
-            .duration_since(in_force.confirmed_at)
-            .unwrap_or_default(),
-        assignment: None,
-        role: None,
-        deny_assignment: None,
-        evaluated: None,
-        nearest: None,
-    }
-}
-
-fn allowed_by(permit: &Permit, in_force: &InForce, now: SystemTime) -> PolicyFacts {
-    let by = permit.granted_by().first();
-    PolicyFacts {
-        assignment: by.map(|by| by.assignment),
-        role: by.map(|by| Arc::clone(&by.role_name)),
-        ..policy(permit.revision(), in_force, now)
-    }
-}
-
-fn denied_by(denial: &Denial, in_force: &InForce, now: SystemTime) -> PolicyFacts {
-    PolicyFacts {
-        deny_assignment: denial.deny_assignment,
-        nearest: denial.nearest.as_ref().map(|nearest| NearestMiss {
-            assignment: Some(nearest.assignment),
-            role: nearest.role_name.clone(),
-            failed: denial.reason,
-            detail: Some(format!("{} at {}", denial.data_action, nearest.scope).into()),
-        }),
-        ..policy(denial.revision, in_force, now)
-    }
-}
-
-fn upstream_answer(forwarded: &ForwardedResponse, took: Duration) -> UpstreamAnswer {
-    let status = forwarded.response.status().as_u16();
-    let assignment = forwarded.rbac_assignment_id.as_ref();
-    UpstreamAnswer {
-        status,
-        kv_error: KvError::classify(status, forwarded.error_code.as_deref()),
-        request_id: text(forwarded.response.headers(), &REQUEST_ID),
-        assignment: assignment.and_then(|id| id.to_str().ok()?.parse().ok()),
-        took,
-    }
-}
-
-fn bad_host(error: HostError) -> Rejection {
-    let reason = match error {
-        HostError::BadHost => Reason::BadHost,
-        HostError::UnknownVault => Reason::UnknownVault,
-    };
-    Rejection::because(reason, error.to_string())
-}
-
-fn bad_header(error: HeaderError) -> Rejection {
-    let reason = match error {
-        HeaderError::MethodOverride => Reason::MethodOverride,
-        HeaderError::Body(_) => Reason::BadBody,
-        HeaderError::Connection
-        | HeaderError::Expect
-        | HeaderError::Framing
-        | HeaderError::Repeated(_)
-        | HeaderError::Te
-        | HeaderError::Upgrade => Reason::BadHeader,
-    };
-    Rejection::because(reason, error.to_string())
-}
-
-fn bad_route(error: &route::RouteError) -> Rejection {
-    use route::RouteError;
-    let reason = match error {
-        RouteError::BadPath(_) | RouteError::BadName { .. } => Reason::BadPath,
-        RouteError::BadQuery(
-            QueryError::ApiVersion(_)
-            | QueryError::Duplicate(_)
-            | QueryError::Malformed
-            | QueryError::MaxResults
-            | QueryError::NoApiVersion
-            | QueryError::Unknown,
-        ) => Reason::BadQuery,
-        RouteError::NotForVaults(_) | RouteError::UnknownOperation { .. } => {
-            Reason::UnknownOperation
-        }
-    };
-    Rejection::because(reason, error.to_string())
-}
-
-fn undecided(reason: Reason) -> Rejection {
-    let message = match reason {
-        Reason::SnapshotMissing => "Role assignments are not loaded yet.",
-        Reason::SnapshotStale => "Role assignments are too old to decide on.",
-        _ => "The request could not be decided.",
-    };
-    Rejection::because(reason, message)
-}
-
-/// The refusal, and whether the vault may have seen the request.
-fn bad_upstream(error: &UpstreamError) -> (Rejection, bool) {
-    use UpstreamErrorKind as Kind;
-    let kind = error.kind();
-    let reason = match kind {
-        Kind::RequestBroken => Reason::BadBody,
-        Kind::RequestTimeout => Reason::BodyTimeout,
-        Kind::RequestTooLarge => Reason::BodyTooLarge,
-        Kind::ConnectTimeout | Kind::Deadline | Kind::FirstByteTimeout => Reason::UpstreamTimeout,
-        Kind::Unrepresentable => Reason::InternalError,
-        Kind::AnswerAborted
-        | Kind::AnswerCoding
-        | Kind::AnswerHeaders
-        | Kind::AnswerMalformed
-        | Kind::AnswerTooLarge
-        | Kind::Connect
-        | Kind::ForeignLink
-        | Kind::Loop
-        | Kind::Protocol
-        | Kind::Redirect
-        | Kind::Resolve
-        | Kind::Tls
-        | Kind::Upgrade => Reason::UpstreamError,
-    };
-    let detail = error.detail().unwrap_or("");
-    tracing::warn!(
-        kind = kind.as_label(),
-        detail,
-        "a request could not be forwarded"
-    );
-    (
-        Rejection::because(reason, kind.to_string()),
-        error.may_have_been_sent(),
-    )
 }

@@ -10,6 +10,11 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AU
 use http::{Response, StatusCode};
 use serde_json::json;
 
+use super::headers::HeaderError;
+use super::host::HostError;
+use super::upstream::{UpstreamError, UpstreamErrorKind};
+use crate::assignments::store::StoreError;
+use crate::keyvault::route::RouteError;
 use crate::principal::Claims;
 use crate::rbac::{Denial, Scope};
 use crate::reason::{Reason, Verdict};
@@ -122,6 +127,85 @@ impl Rejection {
             headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
         }
         response
+    }
+}
+
+impl From<HostError> for Rejection {
+    fn from(error: HostError) -> Self {
+        let reason = match error {
+            HostError::BadHost => Reason::BadHost,
+            HostError::UnknownVault => Reason::UnknownVault,
+        };
+        Self::because(reason, error.to_string())
+    }
+}
+
+impl From<HeaderError> for Rejection {
+    fn from(error: HeaderError) -> Self {
+        let reason = match error {
+            HeaderError::MethodOverride => Reason::MethodOverride,
+            HeaderError::Body(_) => Reason::BadBody,
+            HeaderError::Connection
+            | HeaderError::Expect
+            | HeaderError::Framing
+            | HeaderError::Repeated(_)
+            | HeaderError::Te
+            | HeaderError::Upgrade => Reason::BadHeader,
+        };
+        Self::because(reason, error.to_string())
+    }
+}
+
+impl From<&RouteError> for Rejection {
+    fn from(error: &RouteError) -> Self {
+        let reason = match error {
+            RouteError::BadPath(_) | RouteError::BadName { .. } => Reason::BadPath,
+            RouteError::BadQuery(_) => Reason::BadQuery,
+            RouteError::NotForVaults(_) | RouteError::UnknownOperation { .. } => {
+                Reason::UnknownOperation
+            }
+        };
+        Self::because(reason, error.to_string())
+    }
+}
+
+impl From<StoreError> for Rejection {
+    fn from(error: StoreError) -> Self {
+        let reason = match error {
+            StoreError::Missing => Reason::SnapshotMissing,
+            StoreError::Stale => Reason::SnapshotStale,
+            StoreError::UnknownVault => Reason::UnknownVault,
+        };
+        Self::because(reason, error.to_string())
+    }
+}
+
+impl From<&UpstreamError> for Rejection {
+    fn from(error: &UpstreamError) -> Self {
+        use UpstreamErrorKind as Kind;
+        let reason = match error.kind() {
+            Kind::RequestBroken => Reason::BadBody,
+            Kind::RequestTimeout => Reason::BodyTimeout,
+            Kind::RequestTooLarge => Reason::BodyTooLarge,
+            Kind::ConnectTimeout | Kind::Deadline | Kind::FirstByteTimeout => {
+                Reason::UpstreamTimeout
+            }
+            Kind::Unrepresentable => Reason::InternalError,
+            Kind::AnswerAborted
+            | Kind::AnswerCoding
+            | Kind::AnswerHeaders
+            | Kind::AnswerMalformed
+            | Kind::AnswerTooLarge
+            | Kind::Connect
+            | Kind::ForeignLink
+            | Kind::Loop
+            | Kind::Protocol
+            | Kind::Redirect
+            | Kind::Resolve
+            | Kind::Tls
+            | Kind::Upgrade => Reason::UpstreamError,
+        };
+        Self::because(reason, error.kind().to_string())
     }
 }
 
@@ -239,6 +323,5 @@ const fn miss_text(reason: Reason) -> &'static str {
         Reason::NotDataAction => "its role takes the action away in NotDataActions",
         Reason::RoleDefinitionUnknown => "its role definition is not in the role data",
         Reason::ScopeMismatch => "its scope does not contain the resource",
-        _ => "it does not grant",
     }
 }

@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::clients::Client;
+use crate::permit::permit;
 use crate::pki::Pki;
 use crate::vault::{FakeVault, Reply, Seen, json, soon};
 
@@ -286,7 +287,7 @@ impl Service {
             deadline,
             public: selected.public,
         };
-        match self.upstream.forward(&operation, request).await {
+        match self.upstream.forward(permit(operation), request).await {
             Ok(forwarded) => Ok(forwarded.response),
             Err(error) => {
                 let noted = (error.kind(), error.may_have_been_sent());

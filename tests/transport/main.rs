@@ -13,6 +13,8 @@ mod gate;
 mod http2;
 mod lifecycle;
 mod links;
+#[path = "../support/permit.rs"]
+mod permit;
 mod pki;
 mod upstream;
 mod vault;
