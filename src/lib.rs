@@ -7,3 +7,5 @@ pub mod rbac;
 pub mod reason;
 pub mod secret;
 pub mod snapshot;
+pub mod telemetry;
+pub mod traceparent;

@@ -20,6 +20,8 @@ pub enum Reason {
     BadToken,
     /// The request body is too large, too slow or broken.
     BadBody,
+    /// The client went away before the request was decided.
+    ClientGone,
     /// A condition stands on the only assignments that would grant, and is not evaluated yet.
     ConditionUnsupported,
     /// A deny assignment applies.
@@ -68,7 +70,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for initialising metrics and for tests.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::ActionNotGranted,
         Self::AuditUnavailable,
         Self::BadHost,
@@ -76,6 +78,7 @@ impl Reason {
         Self::BadQuery,
         Self::BadToken,
         Self::BadBody,
+        Self::ClientGone,
         Self::ConditionUnsupported,
         Self::DenyAssignment,
         Self::BadHeader,
@@ -110,6 +113,7 @@ impl Reason {
             Self::BadQuery => "bad_query",
             Self::BadToken => "bad_token",
             Self::BadBody => "bad_body",
+            Self::ClientGone => "client_gone",
             Self::ConditionUnsupported => "condition_unsupported",
             Self::DenyAssignment => "deny_assignment",
             Self::BadHeader => "bad_header",
@@ -132,6 +136,34 @@ impl Reason {
             Self::UpstreamError => "upstream_error",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::WrongTenant => "wrong_tenant",
+        }
+    }
+}
+
+/// What became of a request: the `decision` of records and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Verdict {
+    /// It may be forwarded.
+    Allow,
+    /// It came without a token and was told which one to bring; every Azure SDK begins so.
+    Challenge,
+    /// It was decided, and refused.
+    Deny,
+    /// It could not be decided, or not be read. Never an allow, and not a denial either.
+    Error,
+}
+
+impl Verdict {
+    /// Every verdict.
+    pub const ALL: [Self; 4] = [Self::Allow, Self::Challenge, Self::Deny, Self::Error];
+
+    /// The stable text of this verdict.
+    pub const fn as_label(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Challenge => "challenge",
+            Self::Deny => "deny",
+            Self::Error => "error",
         }
     }
 }

@@ -1,0 +1,234 @@
+//! Logging set-up: what the proxy says about itself, on standard error.
+//!
+//! Decisions are not logged here; they have a record with a schema, see [`crate::audit`].
+//!
+//! Two promises are kept here rather than at each call:
+//!
+//! * One event is one line, whatever a field contains.
+//! * Crates other than this one log at `info` at most. hyper, h2, rustls and reqwest describe
+//!   traffic at `debug` and `trace`, and what they print is not ours to vouch for.
+
+use std::io::{self, Write};
+
+use thiserror::Error;
+use tracing::level_filters::LevelFilter;
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+use crate::config::{Log, LogFormat};
+
+/// Why logging could not be set up.
+#[derive(Debug, Error)]
+pub enum TelemetryError {
+    /// The filter is not one.
+    #[error(
+        "log filter `{filter}`: expected a level or `target=level` pairs such as `info` or `info,portcullis=debug`"
+    )]
+    Filter {
+        /// The filter as it was configured.
+        filter: Box<str>,
+    },
+    /// Logging was set up before.
+    #[error("logging is already set up")]
+    Twice,
+}
+
+/// Sets up logging for the whole process, once.
+///
+/// # Errors
+/// [`TelemetryError::Filter`] for a filter that cannot be read or has a bare word that is no level,
+/// [`TelemetryError::Twice`] when called again.
+pub fn init(log: &Log) -> Result<(), TelemetryError> {
+    subscriber(log, io::stderr)?
+        .try_init()
+        .map_err(|_| TelemetryError::Twice)
+}
+
+fn subscriber<W>(
+    log: &Log,
+    writer: W,
+) -> Result<impl Subscriber + Send + Sync + 'static, TelemetryError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let filter = filter(&log.filter)?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(OneLine(writer));
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match log.format {
+        LogFormat::Human => lines.with_ansi(false).boxed(),
+        LogFormat::Json => lines.json().with_ansi(false).boxed(),
+    };
+    // SECURITY: no configured filter can make other crates print what they carry.
+    let lines = lines
+        .with_filter(filter)
+        .with_filter(filter_fn(is_ours_or_coarse));
+    Ok(tracing_subscriber::registry().with(lines))
+}
+
+fn is_ours_or_coarse(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    let ours = target == "portcullis" || target.starts_with("portcullis::");
+    ours || *metadata.level() <= Level::INFO
+}
+
+fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
+    let refused = || TelemetryError::Filter {
+        filter: text.into(),
+    };
+    // A bare word that is no level would be taken for a target: `inof` would silence everything.
+    let is_directive = |directive: &str| {
+        let is_word = !directive.is_empty() && !directive.contains(char::is_whitespace);
+        is_word && (directive.contains('=') || directive.parse::<LevelFilter>().is_ok())
+    };
+    if !text.split(',').all(is_directive) {
+        return Err(refused());
+    }
+    EnvFilter::builder()
+        .with_regex(false)
+        .parse(text)
+        .map_err(|_| refused())
+}
+
+/// Writes each event as one line: control characters inside it are escaped, as in JSON.
+///
+/// SECURITY: a field shown with `%` may hold what a client sent; without this it could end the line
+/// and forge another, or move the cursor of whoever reads it. `tracing-subscriber` escapes fields
+/// shown with `?` and the message, but not those. This is also why there are no colours: a line
+/// with escape sequences of our own could not be told from one with somebody else's.
+struct OneLine<W>(W);
+
+struct Line<W>(W);
+
+impl<'w, W: MakeWriter<'w>> MakeWriter<'w> for OneLine<W> {
+    type Writer = Line<W::Writer>;
+
+    fn make_writer(&'w self) -> Self::Writer {
+        Line(self.0.make_writer())
+    }
+}
+
+impl<W: Write> Write for Line<W> {
+    /// Takes a whole event; the formatter hands it over in one piece.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let body = event.strip_suffix(b"\n").unwrap_or(event);
+        let text = String::from_utf8_lossy(body);
+        if !text.contains(char::is_control) {
+            return self.0.write_all(event).map(|()| event.len());
+        }
+        let mut line = String::with_capacity(event.len() + 16);
+        for c in text.chars() {
+            match c {
+                '\n' => line.push_str("\\n"),
+                '\r' => line.push_str("\\r"),
+                c if c.is_control() => line.push_str(&format!("\\u{:04x}", u32::from(c))),
+                c => line.push(c),
+            }
+        }
+        line.push('\n');
+        self.0.write_all(line.as_bytes()).map(|()| event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: LogFormat, filter: &str, events: impl FnOnce()) -> String {
+        let captured = Captured::default();
+        let log = Log {
+            format,
+            filter: filter.into(),
+        };
+        let writer = captured.clone();
+        let subscriber = subscriber(&log, move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, events);
+        let bytes = captured.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn an_event_is_one_line_whatever_it_holds() {
+        for format in [LogFormat::Human, LogFormat::Json] {
+            let text = logged(format, "info", || {
+                let name = "a\r\n2026-01-01 INFO forged\u{1b}[2J\u{9b}2J\u{7f}";
+                tracing::info!(%name, plain = name, "request for {name}");
+            });
+            assert_eq!(text.lines().count(), 1, "{text}");
+            assert!(
+                !text.trim_end_matches('\n').contains(char::is_control),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn json_lines_are_json() {
+        let text = logged(LogFormat::Json, "info", || {
+            tracing::warn!(vault = "kv-a\"b", "late");
+        });
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["fields"]["vault"], "kv-a\"b");
+        assert_eq!(value["level"], "WARN");
+    }
+
+    #[test]
+    fn other_crates_never_log_below_info() {
+        let text = logged(LogFormat::Human, "trace", || {
+            tracing::trace!(target: "h2::codec", "frame with a header");
+            tracing::debug!(target: "hyper_util::client", "connecting");
+            tracing::debug!(target: "portcullisx", "not ours");
+            tracing::info!(target: "rustls", "coarse");
+            tracing::trace!("ours");
+        });
+        assert!(text.contains("coarse") && text.contains("ours"), "{text}");
+        assert_eq!(text.lines().count(), 2, "{text}");
+    }
+
+    #[test]
+    fn filters_that_would_silence_by_mistake_are_refused() {
+        for good in [
+            "info",
+            "INFO",
+            "off",
+            "warn,portcullis=debug",
+            "info,portcullis::audit=trace",
+        ] {
+            assert!(filter(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "inof",
+            "info,,warn",
+            "portcullis=verbose",
+            "info portcullis=debug",
+        ] {
+            assert!(
+                matches!(filter(bad), Err(TelemetryError::Filter { .. })),
+                "{bad}"
+            );
+        }
+    }
+}
