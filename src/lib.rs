@@ -1,4 +1,5 @@
 //! Portcullis.
+pub mod audit;
 pub mod clock;
 pub mod config;
 pub mod keyvault;
