@@ -1,0 +1,172 @@
+//! Label values, as closed enums.
+
+macro_rules! labels {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+        }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The value as it stands in the metric.
+            pub const fn as_label(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+    };
+}
+
+labels! {
+    /// Which cache was asked.
+    Cache {
+        /// Transitive groups by caller.
+        Group = "group",
+        /// Validated tokens.
+        Token = "token",
+    }
+}
+
+labels! {
+    /// What a cache answered.
+    CacheResult {
+        /// It had the value.
+        Hit = "hit",
+        /// It did not.
+        Miss = "miss",
+        /// It knew that there is no value.
+        Negative = "negative",
+        /// It had one that was too old.
+        Stale = "stale",
+    }
+}
+
+labels! {
+    /// The first digit of a status.
+    CodeClass {
+        /// 100 to 199.
+        Informational = "1xx",
+        /// 200 to 299.
+        Success = "2xx",
+        /// 300 to 399.
+        Redirection = "3xx",
+        /// 400 to 499.
+        ClientError = "4xx",
+        /// 500 and above.
+        ServerError = "5xx",
+    }
+}
+
+labels! {
+    /// How a client's connection ended.
+    ConnectionResult {
+        /// It broke, or a time limit ended it.
+        Aborted = "aborted",
+        /// It was closed in good order.
+        Closed = "closed",
+        /// There was no TLS handshake.
+        HandshakeFailed = "handshake_failed",
+    }
+}
+
+labels! {
+    /// Why there was no TLS handshake.
+    HandshakeFailure {
+        /// The client did not accept the certificate.
+        Certificate = "certificate",
+        /// The connection broke.
+        Io = "io",
+        /// The client spoke no TLS, or none in common.
+        Protocol = "protocol",
+        /// It took too long.
+        Timeout = "timeout",
+    }
+}
+
+labels! {
+    /// How the vault's answer contradicts an allow.
+    Mismatch {
+        /// The vault's firewall refused.
+        FirewallForbidden = "allowed_but_403_firewall",
+        /// The vault's own role assignments refused: the role data here is older, or wrong.
+        RbacForbidden = "allowed_but_403_rbac",
+        /// The vault refused the token.
+        Unauthorized = "allowed_but_401",
+    }
+}
+
+labels! {
+    /// What became of an attempt to fetch signing keys.
+    RefreshResult {
+        /// The answer held no usable key; the keys in use stay.
+        Empty = "empty",
+        /// It could not be fetched or read; the keys in use stay.
+        Failed = "failed",
+        /// The keys were fetched.
+        Ok = "ok",
+    }
+}
+
+labels! {
+    /// What became of an attempt to load role data.
+    LoadResult {
+        /// A file could not be read.
+        Io = "io",
+        /// The data was loaded and is in use.
+        Ok = "ok",
+        /// A file is not what it should be.
+        Schema = "schema",
+        /// The files were read and hold what is in use.
+        Unchanged = "unchanged",
+    }
+}
+
+labels! {
+    /// The kinds of thing counted in the role data.
+    ObjectKind {
+        /// Role assignments.
+        Assignment = "assignment",
+        /// Role assignments with a condition.
+        Conditional = "conditional",
+        /// Role assignment names used twice for different things.
+        Conflict = "conflict",
+        /// Role assignments of principals that are deleted.
+        DeletedPrincipal = "deleted_principal",
+        /// Deny assignments.
+        DenyAssignment = "deny_assignment",
+        /// Principals whose groups are known.
+        Group = "group",
+        /// Role definitions.
+        Role = "role",
+        /// PIM schedule instances.
+        ScheduleInstance = "schedule_instance",
+        /// Role assignments whose role definition is not in the data.
+        UnknownRoleDefinition = "unknown_role_definition",
+        /// Conditions that are not evaluated, so that what they stand on grants nothing.
+        UnsupportedCondition = "unsupported_condition",
+    }
+}
+
+labels! {
+    /// Where role data comes from.
+    Source {
+        /// Files.
+        Files = "files",
+    }
+}
+
+impl CodeClass {
+    /// The class of a status.
+    pub const fn of(status: u16) -> Self {
+        match status / 100 {
+            0 | 1 => Self::Informational,
+            2 => Self::Success,
+            3 => Self::Redirection,
+            4 => Self::ClientError,
+            _ => Self::ServerError,
+        }
+    }
+}

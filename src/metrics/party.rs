@@ -1,0 +1,150 @@
+//! The metrics of one listener and of one issuer, resolved once by whoever serves it.
+
+use std::time::{Duration, SystemTime};
+
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge};
+
+use super::families::Families;
+use super::label::{ConnectionResult, HandshakeFailure, RefreshResult};
+
+/// Counters of one listener.
+#[derive(Clone, Debug)]
+pub struct ListenerMetrics {
+    inflight: IntGauge,
+    open: IntGauge,
+    ended: Vec<(ConnectionResult, IntCounter)>,
+    handshake_failures: Vec<(HandshakeFailure, IntCounter)>,
+    not_after: IntGauge,
+}
+
+/// Counters of one issuer.
+#[derive(Clone, Debug)]
+pub struct IssuerMetrics {
+    name: Box<str>,
+    authn: IntCounterVec,
+    refreshes: Vec<(RefreshResult, IntCounter)>,
+    last_success: Gauge,
+    keys: IntGauge,
+}
+
+/// One more while it lives.
+#[must_use = "the gauge goes down again when this is dropped"]
+#[derive(Debug)]
+pub struct Held(IntGauge);
+
+impl Held {
+    fn new(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl ListenerMetrics {
+    pub(super) fn new(name: &str, families: &Families) -> Self {
+        let ended = |result: &ConnectionResult| {
+            let labels = [name, result.as_label()];
+            (*result, families.connections.with_label_values(&labels))
+        };
+        let failure = |reason: &HandshakeFailure| {
+            let labels = [name, reason.as_label()];
+            (
+                *reason,
+                families.handshake_failures.with_label_values(&labels),
+            )
+        };
+        Self {
+            inflight: families.inflight.with_label_values(&[name]),
+            open: families.connections_open.with_label_values(&[name]),
+            ended: ConnectionResult::ALL.iter().map(ended).collect(),
+            handshake_failures: HandshakeFailure::ALL.iter().map(failure).collect(),
+            not_after: families.certificate_not_after.with_label_values(&[name]),
+        }
+    }
+
+    /// Counts a request as being answered, as long as the result lives.
+    pub fn request(&self) -> Held {
+        Held::new(&self.inflight)
+    }
+
+    /// Counts a connection as open, as long as the result lives.
+    pub fn connection(&self) -> Held {
+        Held::new(&self.open)
+    }
+
+    /// Counts a connection that ended.
+    pub fn connection_ended(&self, result: ConnectionResult) {
+        count(&self.ended, result);
+    }
+
+    /// Counts a handshake that failed. The connection is counted by
+    /// [`Self::connection_ended`] besides.
+    pub fn handshake_failed(&self, reason: HandshakeFailure) {
+        count(&self.handshake_failures, reason);
+    }
+
+    /// Says when the certificate in use ends, in seconds of Unix time.
+    pub fn certificate_not_after(&self, unix_seconds: i64) {
+        self.not_after.set(unix_seconds);
+    }
+}
+
+impl IssuerMetrics {
+    pub(super) fn new(name: &str, families: &Families) -> Self {
+        let refresh = |result: &RefreshResult| {
+            let labels = [name, result.as_label()];
+            (*result, families.jwks_refresh.with_label_values(&labels))
+        };
+        families.authn.with_label_values(&[name, "ok"]);
+        Self {
+            name: name.into(),
+            authn: families.authn.clone(),
+            refreshes: RefreshResult::ALL.iter().map(refresh).collect(),
+            last_success: families.jwks_last_success.with_label_values(&[name]),
+            keys: families.jwks_keys.with_label_values(&[name]),
+        }
+    }
+
+    /// Counts a token that was examined. `result` is `ok` or the label of a closed enum; being
+    /// `'static`, it cannot come from a request.
+    pub fn authenticated(&self, result: &'static str) {
+        self.authn.with_label_values(&[&*self.name, result]).inc();
+    }
+
+    /// Makes the results known that may be counted, so that each is exported as 0.
+    pub fn expect_results(&self, results: impl IntoIterator<Item = &'static str>) {
+        for result in results {
+            self.authn.with_label_values(&[&*self.name, result]);
+        }
+    }
+
+    /// Counts an attempt to fetch signing keys.
+    pub fn refreshed(&self, result: RefreshResult) {
+        count(&self.refreshes, result);
+    }
+
+    /// Says how many signing keys are in use and when they were fetched.
+    pub fn keys(&self, count: usize, fetched_at: SystemTime) {
+        self.keys.set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.last_success.set(unix_seconds(fetched_at));
+    }
+}
+
+/// `at` in seconds of Unix time.
+pub(super) fn unix_seconds(at: SystemTime) -> f64 {
+    at.duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO)
+        .as_secs_f64()
+}
+
+/// A handful of labels: comparing them is faster than hashing one.
+fn count<L: Copy + PartialEq>(counters: &[(L, IntCounter)], label: L) {
+    if let Some((_, counter)) = counters.iter().find(|(known, _)| *known == label) {
+        counter.inc();
+    }
+}
