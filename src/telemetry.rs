@@ -8,7 +8,7 @@
 //! * Crates other than this one log at `info` at most. hyper, h2, rustls and reqwest describe
 //!   traffic at `debug` and `trace`, and what they print is not ours to vouch for.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use thiserror::Error;
 use tracing::level_filters::LevelFilter;
@@ -43,7 +43,7 @@ pub enum TelemetryError {
 /// [`TelemetryError::Filter`] for a filter that cannot be read or has a bare word that is no level,
 /// [`TelemetryError::Twice`] when called again.
 pub fn init(log: &Log) -> Result<(), TelemetryError> {
-    subscriber(log, io::stderr, io::stderr().is_terminal())?
+    subscriber(log, io::stderr)?
         .try_init()
         .map_err(|_| TelemetryError::Twice)
 }
@@ -51,7 +51,6 @@ pub fn init(log: &Log) -> Result<(), TelemetryError> {
 fn subscriber<W>(
     log: &Log,
     writer: W,
-    colours: bool,
 ) -> Result<impl Subscriber + Send + Sync + 'static, TelemetryError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -59,7 +58,7 @@ where
     let filter = filter(&log.filter)?;
     let lines = tracing_subscriber::fmt::layer().with_writer(OneLine(writer));
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match log.format {
-        LogFormat::Human => lines.with_ansi(colours).boxed(),
+        LogFormat::Human => lines.with_ansi(false).boxed(),
         LogFormat::Json => lines.json().with_ansi(false).boxed(),
     };
     // SECURITY: no configured filter can make other crates print what they carry.
@@ -81,7 +80,8 @@ fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
     };
     // A bare word that is no level would be taken for a target: `inof` would silence everything.
     let is_directive = |directive: &str| {
-        directive.contains('=') || directive.trim().parse::<LevelFilter>().is_ok()
+        let is_word = !directive.is_empty() && !directive.contains(char::is_whitespace);
+        is_word && (directive.contains('=') || directive.parse::<LevelFilter>().is_ok())
     };
     if !text.split(',').all(is_directive) {
         return Err(refused());
@@ -92,10 +92,12 @@ fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
         .map_err(|_| refused())
 }
 
-/// Writes each event as one line: line breaks inside it are escaped.
+/// Writes each event as one line: control characters inside it are escaped, as in JSON.
 ///
 /// SECURITY: a field shown with `%` may hold what a client sent; without this it could end the line
-/// and forge another. Other control characters are escaped by `tracing-subscriber` itself.
+/// and forge another, or move the cursor of whoever reads it. `tracing-subscriber` escapes fields
+/// shown with `?` and the message, but not those. This is also why there are no colours: a line
+/// with escape sequences of our own could not be told from one with somebody else's.
 struct OneLine<W>(W);
 
 struct Line<W>(W);
@@ -112,19 +114,21 @@ impl<W: Write> Write for Line<W> {
     /// Takes a whole event; the formatter hands it over in one piece.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let body = event.strip_suffix(b"\n").unwrap_or(event);
-        if !body.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+        let text = String::from_utf8_lossy(body);
+        if !text.contains(char::is_control) {
             return self.0.write_all(event).map(|()| event.len());
         }
-        let mut line = Vec::with_capacity(event.len() + 16);
-        for byte in body {
-            match byte {
-                b'\n' => line.extend_from_slice(b"\\n"),
-                b'\r' => line.extend_from_slice(b"\\r"),
-                other => line.push(*other),
+        let mut line = String::with_capacity(event.len() + 16);
+        for c in text.chars() {
+            match c {
+                '\n' => line.push_str("\\n"),
+                '\r' => line.push_str("\\r"),
+                c if c.is_control() => line.push_str(&format!("\\u{:04x}", u32::from(c))),
+                c => line.push(c),
             }
         }
-        line.push(b'\n');
-        self.0.write_all(&line).map(|()| event.len())
+        line.push('\n');
+        self.0.write_all(line.as_bytes()).map(|()| event.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -159,7 +163,7 @@ mod tests {
             filter: filter.into(),
         };
         let writer = captured.clone();
-        let subscriber = subscriber(&log, move || writer.clone(), false).unwrap();
+        let subscriber = subscriber(&log, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, events);
         let bytes = captured.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -169,11 +173,14 @@ mod tests {
     fn an_event_is_one_line_whatever_it_holds() {
         for format in [LogFormat::Human, LogFormat::Json] {
             let text = logged(format, "info", || {
-                let name = "a\r\n2026-01-01 INFO forged\u{1b}[2J";
+                let name = "a\r\n2026-01-01 INFO forged\u{1b}[2J\u{9b}2J\u{7f}";
                 tracing::info!(%name, plain = name, "request for {name}");
             });
             assert_eq!(text.lines().count(), 1, "{text}");
-            assert!(!text.contains(['\r', '\u{1b}']), "{text}");
+            assert!(
+                !text.trim_end_matches('\n').contains(char::is_control),
+                "{text}"
+            );
         }
     }
 

@@ -8,12 +8,13 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use crate::keyvault::route;
 use crate::principal::{Caller, CallerKind, Claims, TokenGroups};
 use crate::reason::{Reason, Verdict};
 
 use super::file::Sink;
 use super::*;
+
+mod record;
 
 /// What the test and the sink share.
 #[derive(Default)]
@@ -28,6 +29,8 @@ struct State {
     lines: Vec<u8>,
     closed: bool,
     failing: bool,
+    /// How many bytes fit before a rotation; no limit if absent.
+    room: Option<u64>,
     /// How many writes are blocked or have been.
     attempts: usize,
 }
@@ -36,7 +39,7 @@ struct Scripted(Arc<Stage>);
 
 impl Sink for Scripted {
     fn room(&self) -> u64 {
-        u64::MAX
+        self.0.state.lock().unwrap().room.unwrap_or(u64::MAX)
     }
 
     fn append(&mut self, lines: &[u8]) -> io::Result<()> {
@@ -147,194 +150,6 @@ fn poll_once<F: Future>(future: F) -> (Poll<F::Output>, std::pin::Pin<Box<F>>) {
 }
 
 #[tokio::test]
-async fn the_record_tells_all_and_never_the_token() {
-    let (stage, log) = Stage::open(LONG);
-    let canary = "s3cr3t-uti-5e1d";
-    let mut guard = log.begin(now(), client());
-    let id = guard.decision_id().to_string();
-    let operation = route::parse(
-        &http::Method::GET,
-        "/secrets/Db-Password/1d89273b3c364e018f939c2f0d151622",
-        Some("api-version=2026-04-01"),
-        &[],
-    )
-    .unwrap();
-    let vault =
-        "/subscriptions/1f0e/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv-fabrikam";
-    guard.method(&http::Method::GET);
-    guard.vault("kv-fabrikam", &vault.parse().unwrap());
-    guard.operation(&operation);
-    guard.caller(&caller(canary, "app"));
-    guard.groups(4);
-    guard.trace(
-        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-            .parse()
-            .unwrap(),
-    );
-    guard.authn_took(Duration::from_micros(38));
-    guard.authz_took(Duration::from_micros(6));
-    guard.policy(PolicyFacts {
-        snapshot: "sha256:1c43".into(),
-        snapshot_at: now(),
-        stale: Duration::from_secs(41),
-        assignment: None,
-        role: None,
-        deny_assignment: None,
-        evaluated: Some(7),
-        nearest: Some(NearestMiss {
-            assignment: Some("a1b2c3d4-0000-4000-8000-00000000000a".parse().unwrap()),
-            role: Some("Key Vault Reader".into()),
-            failed: Reason::ActionNotGranted,
-            detail: None,
-        }),
-    });
-    assert!(!format!("{guard:?} {log:?}").contains(canary));
-    let trail = guard
-        .decide(Verdict::Deny, Reason::ActionNotGranted, Some(403))
-        .await
-        .unwrap();
-    assert_eq!(trail.decision_id().to_string(), id);
-    trail.finish(Some(403), None);
-    log.flush().await.unwrap();
-
-    let lines = stage.lines();
-    assert_eq!(lines.len(), 1, "a refusal has no result line");
-    let line = &lines[0];
-    assert!(!line.to_string().contains(canary));
-    let text = stage.state.lock().unwrap().lines.clone();
-    assert!(text.starts_with(br#"{"v":1,"seq":1,"type":"decision","ts":"2026-"#));
-    for (pointer, expected) in [
-        ("/decision_id", id.as_str()),
-        ("/mode", "enforce"),
-        ("/decision", "deny"),
-        ("/reason", "action_not_granted"),
-        ("/op", "SecretGet"),
-        (
-            "/data_actions/0",
-            "Microsoft.KeyVault/vaults/secrets/getSecret/action",
-        ),
-        ("/api_version", "2026-04-01"),
-        ("/method", "GET"),
-        ("/vault", "kv-fabrikam"),
-        ("/object_type", "secret"),
-        ("/object", "Db-Password"),
-        ("/object_version", "1d89273b3c364e018f939c2f0d151622"),
-        ("/caller/oid", "6f0c2f5e-58a9-4c8e-9c57-2f5a3e6b7d10"),
-        ("/caller/idtyp", "app"),
-        ("/caller/via", "bearer"),
-        ("/client/ip", "10.0.3.7"),
-        ("/client/tls", "1.3"),
-        ("/policy/snapshot_ts", "2026-09-21T14:13:20.000000Z"),
-        ("/policy/nearest/role", "Key Vault Reader"),
-        ("/policy/nearest/failed", "action_not_granted"),
-        ("/trace/trace_id", "0af7651916cd43dd8448eb211c80319c"),
-        ("/trace/span_id", "b7ad6b7169203331"),
-    ] {
-        let found = line.pointer(pointer).and_then(Value::as_str);
-        assert_eq!(found, Some(expected), "{pointer}");
-    }
-    assert_eq!(line["status"], 403);
-    assert_eq!(line["caller"]["groups_n"], 4);
-    assert_eq!(line["dur_us"]["authn"], 38);
-    assert_eq!(line["policy"]["stale_s"], 41);
-    assert!(line.get("truncated").is_none());
-    let token_id = line["caller"]["token_id"].as_str().unwrap();
-    assert_eq!((token_id.len(), &token_id[..5]), (5 + 16, "hmac:"));
-    assert_eq!(log.token_name(canary), token_id);
-    assert_ne!(Stage::open(LONG).1.token_name(canary), token_id);
-}
-
-#[tokio::test]
-async fn the_longest_record_is_one_line_of_at_most_8_kib() {
-    let (stage, log) = Stage::open(LONG);
-    // What takes most room in JSON for each byte, and what breaks lines and terminals.
-    let nasty = "\u{1}\"\\\r\n\u{1b}[2J\u{9b}ä".repeat(8000);
-    let boxed: Option<Box<str>> = Some(nasty.as_str().into());
-    let shared: Option<Arc<str>> = Some(nasty.as_str().into());
-    let guid = "a1b2c3d4-0000-4000-8000-00000000000a";
-    let name = "n".repeat(127);
-    let mut guard = log.begin(
-        now(),
-        ClientFacts {
-            listener: nasty.as_str().into(),
-            ip: "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff".parse().unwrap(),
-            tls: "1.3",
-            sni: boxed.clone(),
-            user_agent: boxed.clone(),
-            request_id: boxed.clone(),
-        },
-    );
-    let path = format!("/certificates/{name}/pending");
-    let query = Some("api-version=2026-07-01-preview");
-    guard.operation(&route::parse(&http::Method::DELETE, &path, query, &[]).unwrap());
-    guard.vault(
-        &"v".repeat(24),
-        &format!("/{}", "s\"\\".repeat(4000)).parse().unwrap(),
-    );
-    guard.caller(&caller(&nasty, &nasty));
-    guard.sub_reason("a_label_of_a_closed_enum_of_some_length");
-    guard.trace(
-        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-            .parse()
-            .unwrap(),
-    );
-    guard.policy(PolicyFacts {
-        snapshot: nasty.as_str().into(),
-        snapshot_at: now(),
-        stale: Duration::MAX,
-        assignment: Some(guid.parse().unwrap()),
-        role: shared.clone(),
-        deny_assignment: Some(guid.parse().unwrap()),
-        evaluated: Some(usize::MAX),
-        nearest: Some(NearestMiss {
-            assignment: Some(guid.parse().unwrap()),
-            role: shared,
-            failed: Reason::RoleDefinitionUnknown,
-            detail: boxed.clone(),
-        }),
-    });
-    let mut trail = guard
-        .decide(Verdict::Allow, Reason::OkAssignment, None)
-        .await
-        .unwrap();
-    trail.answered(UpstreamAnswer {
-        status: 503,
-        kv_error: Some(KvError::ForbiddenByFirewall),
-        request_id: boxed,
-        assignment: Some(guid.parse().unwrap()),
-        took: Duration::MAX,
-    });
-    trail.finish(Some(503), Some(Reason::UpstreamError));
-    log.flush().await.unwrap();
-
-    let text = stage.state.lock().unwrap().lines.clone();
-    let control = |b: &u8| *b < b' ' && *b != b'\n';
-    assert!(!text.iter().any(control));
-    assert!(!String::from_utf8(text.clone()).unwrap().contains('\u{9b}'));
-    let lengths: Vec<usize> = text.split(|b| *b == b'\n').map(<[u8]>::len).collect();
-    assert_eq!(
-        lengths.len(),
-        3,
-        "two lines and what follows the last line feed"
-    );
-    // The sequence number may grow to 20 digits.
-    assert!(
-        lengths.iter().all(|length| length + 20 < 8 * 1024),
-        "{lengths:?}"
-    );
-    let cut = stage.lines()[0]["truncated"].clone();
-    for field in [
-        "client.ua",
-        "client.request_id",
-        "policy.nearest.detail",
-        "resource_id",
-    ] {
-        assert!(cut.as_array().unwrap().contains(&field.into()), "{field}");
-    }
-    assert_eq!(stage.lines()[1]["truncated"][0], "upstream.request_id");
-}
-
-#[tokio::test]
 async fn a_request_that_is_dropped_undecided_has_one_record() {
     let (stage, log) = Stage::open(LONG);
     drop(log.begin(now(), client()));
@@ -406,9 +221,10 @@ async fn a_client_that_leaves_while_the_sink_fails_has_one_record_in_the_end() {
 #[tokio::test]
 async fn a_client_that_leaves_after_the_failure_was_told_has_one_record_in_the_end() {
     let (stage, log) = Stage::open(LONG);
-    stage.set(|s| s.failing = true);
+    stage.set(|s| (s.closed, s.failing) = (true, true));
     let guard = log.begin(now(), client());
     let (_, future) = poll_once(guard.decide(Verdict::Allow, Reason::OkAssignment, None));
+    stage.set(|s| s.closed = false);
     // The receipt is sent before the flush is answered, and nobody reads it.
     let _ = log.flush().await;
     drop(future);
@@ -477,6 +293,31 @@ async fn a_sink_that_blocks_refuses_in_time_and_the_record_says_what_became_of_i
             "decision error audit_unavailable",
         ]
     );
+}
+
+#[tokio::test]
+async fn what_a_failing_sink_did_not_take_is_written_in_order_once_it_can_be() {
+    for room in [None, Some(0), Some(5000)] {
+        failing_sink_recovers(room).await;
+    }
+}
+
+async fn failing_sink_recovers(room: Option<u64>) {
+    let (stage, log) = Stage::open(LONG);
+    stage.set(|s| (s.failing, s.room) = (true, room));
+    let mut expected = Vec::new();
+    for _ in 0..2000 {
+        let guard = log.begin(now(), client());
+        expected.push(Value::from(guard.decision_id().to_string()));
+    }
+    assert!(log.flush().await.is_err());
+    stage.set(|s| s.failing = false);
+    log.flush().await.unwrap();
+    let lines = stage.lines();
+    let written: Vec<Value> = lines.iter().map(|l| l["decision_id"].clone()).collect();
+    assert_eq!(written, expected);
+    assert_eq!(lines.last().unwrap()["seq"], 2000);
+    assert_eq!(stage.dropped.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]

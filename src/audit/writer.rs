@@ -111,11 +111,8 @@ impl<S: Sink> Writer<S> {
                     .receipt
                     .as_ref()
                     .is_some_and(|receipt| receipt.claimed.swap(true, Ordering::AcqRel));
-                match (given_up, line.receipt.is_some()) {
-                    (true, _) => {}
-                    // A line must not overtake an older one: a result follows its decision.
-                    (false, false) if !self.again.is_empty() => self.again.push_back(line),
-                    (false, _) => self.add(line),
+                if !given_up {
+                    self.add(line);
                 }
             }
             Message::Flush(answer) => self.flushes.push(answer),
@@ -128,6 +125,11 @@ impl<S: Sink> Writer<S> {
         let with_it = (self.batch.len() + line.json.len() + 32) as u64;
         if !self.batch.is_empty() && with_it > self.sink.room() {
             self.write();
+        }
+        // A line must not overtake an older one: a result follows its decision.
+        if line.receipt.is_none() && !self.again.is_empty() {
+            self.again.push_back(line);
+            return;
         }
         let seq = self.seq + self.status.lost() + self.members.len() as u64 + 1;
         let fields = line.json.strip_prefix(b"{").unwrap_or(&line.json);
@@ -169,17 +171,20 @@ impl<S: Sink> Writer<S> {
         }
     }
 
-    /// Tries what failed before, oldest first.
+    /// Tries what failed before, oldest first, until all is written or the sink fails again.
     fn retry(&mut self) {
-        for _ in 0..self.again.len() {
-            if self.batch.len() >= MAX_BATCH_BYTES {
-                break;
-            }
-            if let Some(line) = self.again.pop_front() {
+        let mut waiting = std::mem::take(&mut self.again);
+        while self.again.is_empty() && !waiting.is_empty() {
+            while self.again.is_empty()
+                && self.batch.len() < MAX_BATCH_BYTES
+                && let Some(line) = waiting.pop_front()
+            {
                 self.add(line);
             }
+            self.write();
         }
-        self.write();
+        // What failed now is older than what was not tried.
+        self.again.append(&mut waiting);
     }
 
     fn answer_flushes(&mut self) {

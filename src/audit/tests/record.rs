@@ -1,0 +1,194 @@
+//! What the lines hold, and what they never hold.
+
+use crate::keyvault::{Operation, route};
+
+use super::*;
+
+const GUID: &str = "a1b2c3d4-0000-4000-8000-00000000000a";
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+const VAULT: &str =
+    "/subscriptions/1f0e/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv-fabrikam";
+
+/// Fields of the record of a refused request, in full.
+const FIELDS: &[(&str, &str)] = &[
+    ("/mode", "enforce"),
+    ("/decision", "deny"),
+    ("/reason", "action_not_granted"),
+    ("/op", "SecretGet"),
+    (
+        "/data_actions/0",
+        "Microsoft.KeyVault/vaults/secrets/getSecret/action",
+    ),
+    ("/api_version", "2026-04-01"),
+    ("/method", "GET"),
+    ("/vault", "kv-fabrikam"),
+    ("/object_type", "secret"),
+    ("/object", "Db-Password"),
+    ("/object_version", "1d89273b3c364e018f939c2f0d151622"),
+    ("/caller/oid", "6f0c2f5e-58a9-4c8e-9c57-2f5a3e6b7d10"),
+    ("/caller/idtyp", "app"),
+    ("/caller/issuer", "entra"),
+    ("/caller/via", "bearer"),
+    ("/client/listener", "main"),
+    ("/client/ip", "10.0.3.7"),
+    ("/client/tls", "1.3"),
+    ("/policy/snapshot", "sha256:1c43"),
+    ("/policy/snapshot_ts", "2026-09-21T14:13:20.000000Z"),
+    ("/policy/nearest/assignment", GUID),
+    ("/policy/nearest/role", "Key Vault Reader"),
+    ("/policy/nearest/failed", "action_not_granted"),
+    ("/trace/trace_id", "0af7651916cd43dd8448eb211c80319c"),
+    ("/trace/span_id", "b7ad6b7169203331"),
+];
+
+fn operation(method: &http::Method, path: &str, query: &str) -> Operation {
+    route::parse(method, path, Some(query), &[]).unwrap()
+}
+
+/// A guard with everything said, the free texts being `text`.
+fn full_guard(log: &AuditLog, text: &str, client: ClientFacts) -> AuditGuard {
+    let mut guard = log.begin(now(), client);
+    guard.caller(&caller(text, text));
+    guard.trace(TRACE.parse().unwrap());
+    guard.authn_took(Duration::from_micros(38));
+    guard.authz_took(Duration::from_micros(6));
+    guard.policy(PolicyFacts {
+        snapshot: text.into(),
+        snapshot_at: now(),
+        stale: Duration::MAX,
+        assignment: Some(GUID.parse().unwrap()),
+        role: Some(text.into()),
+        deny_assignment: Some(GUID.parse().unwrap()),
+        evaluated: Some(usize::MAX),
+        nearest: Some(NearestMiss {
+            assignment: Some(GUID.parse().unwrap()),
+            role: Some(text.into()),
+            failed: Reason::RoleDefinitionUnknown,
+            detail: Some(text.into()),
+        }),
+    });
+    guard
+}
+
+/// The policy of a small record.
+fn small_policy() -> PolicyFacts {
+    PolicyFacts {
+        snapshot: "sha256:1c43".into(),
+        snapshot_at: now(),
+        stale: Duration::from_secs(41),
+        assignment: None,
+        role: None,
+        deny_assignment: None,
+        evaluated: Some(7),
+        nearest: Some(NearestMiss {
+            assignment: Some(GUID.parse().unwrap()),
+            role: Some("Key Vault Reader".into()),
+            failed: Reason::ActionNotGranted,
+            detail: None,
+        }),
+    }
+}
+
+#[tokio::test]
+async fn the_record_tells_all_and_never_the_token() {
+    let (stage, log) = Stage::open(LONG);
+    let canary = "s3cr3t-uti-5e1d";
+    let mut guard = full_guard(&log, canary, client());
+    guard.caller(&caller(canary, "app"));
+    guard.policy(small_policy());
+    guard.method(&http::Method::GET);
+    guard.vault("kv-fabrikam", &VAULT.parse().unwrap());
+    let path = "/secrets/Db-Password/1d89273b3c364e018f939c2f0d151622";
+    let query = "api-version=2026-04-01&$skiptoken=s3cr3t-query";
+    guard.operation(&operation(&http::Method::GET, path, query));
+    guard.groups(4);
+    let id = guard.decision_id().to_string();
+    assert!(!format!("{guard:?} {log:?}").contains(canary));
+    let decided = guard.decide(Verdict::Deny, Reason::ActionNotGranted, Some(403));
+    let trail = decided.await.unwrap();
+    assert_eq!(trail.decision_id().to_string(), id);
+    assert!(!format!("{trail:?}").contains(canary));
+    trail.finish(Some(403), None);
+    log.flush().await.unwrap();
+
+    let lines = stage.lines();
+    assert_eq!(lines.len(), 1, "a refusal has no result line");
+    let line = &lines[0];
+    assert!(!line.to_string().contains("s3cr3t"));
+    let text = stage.state.lock().unwrap().lines.clone();
+    assert!(text.starts_with(br#"{"v":1,"seq":1,"type":"decision","ts":"2026-"#));
+    for (pointer, expected) in FIELDS {
+        let found = line.pointer(pointer).and_then(Value::as_str);
+        assert_eq!(found, Some(*expected), "{pointer}");
+    }
+    assert_eq!(line["decision_id"], id);
+    assert_eq!(line["status"], 403);
+    assert_eq!(line["caller"]["groups_n"], 4);
+    assert_eq!(line["dur_us"]["authn"], 38);
+    assert_eq!(line["policy"]["stale_s"], 41);
+    assert!(line.get("truncated").is_none());
+    assert_eq!(line["caller"]["token_id"], log.token_name(canary));
+}
+
+#[test]
+fn a_token_is_named_by_an_hmac_that_changes_with_each_start() {
+    let (_, log) = Stage::open(LONG);
+    let name = log.token_name("uti-1");
+    assert_eq!(name, log.token_name("uti-1"));
+    assert_ne!(name, log.token_name("uti-2"));
+    assert_ne!(name, Stage::open(LONG).1.token_name("uti-1"));
+    let digits = name.strip_prefix("hmac:").unwrap();
+    assert_eq!(digits.len(), 16);
+    assert!(digits.bytes().all(|b| b.is_ascii_hexdigit()));
+}
+
+#[tokio::test]
+async fn the_longest_record_is_one_line_of_at_most_8_kib() {
+    let (stage, log) = Stage::open(LONG);
+    // What takes most room in JSON for each byte, and what breaks lines and terminals.
+    let nasty = "\u{1}\"\\\r\n\u{1b}[2J\u{9b}ä".repeat(8000);
+    let facts = ClientFacts {
+        listener: nasty.as_str().into(),
+        ip: "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff".parse().unwrap(),
+        tls: "1.3",
+        sni: Some(nasty.as_str().into()),
+        user_agent: Some(nasty.as_str().into()),
+        request_id: Some(nasty.as_str().into()),
+    };
+    let mut guard = full_guard(&log, &nasty, facts);
+    guard.sub_reason("a_label_of_a_closed_enum_of_some_length");
+    let scope = format!("/{}", "s\"\\".repeat(4000)).parse().unwrap();
+    guard.vault(&"v".repeat(24), &scope);
+    let path = format!("/certificates/{}/pending", "n".repeat(127));
+    let query = "api-version=2026-07-01-preview";
+    guard.operation(&operation(&http::Method::DELETE, &path, query));
+    let decided = guard.decide(Verdict::Allow, Reason::OkAssignment, None);
+    let mut trail = decided.await.unwrap();
+    trail.answered(UpstreamAnswer {
+        status: 503,
+        kv_error: Some(KvError::ForbiddenByFirewall),
+        request_id: Some(nasty.as_str().into()),
+        assignment: Some(GUID.parse().unwrap()),
+        took: Duration::MAX,
+    });
+    trail.finish(Some(503), Some(Reason::UpstreamError));
+    log.flush().await.unwrap();
+
+    let text = String::from_utf8(stage.state.lock().unwrap().lines.clone()).unwrap();
+    let is_control = |c: char| c.is_control() && c != '\n';
+    assert!(!text.contains(is_control));
+    assert_eq!(text.lines().count(), 2);
+    // The sequence number may grow to 20 digits.
+    assert!(text.lines().all(|line| line.len() + 20 < 8 * 1024));
+    let lines = stage.lines();
+    let cut = lines[0]["truncated"].as_array().unwrap();
+    for field in [
+        "client.ua",
+        "client.request_id",
+        "policy.nearest.detail",
+        "resource_id",
+    ] {
+        assert!(cut.contains(&field.into()), "{field}");
+    }
+    assert_eq!(lines[1]["truncated"][0], "upstream.request_id");
+}
