@@ -53,7 +53,7 @@ impl RoleDataLoads {
                 self.trouble.publish(None);
             }
             LoadOutcome::HeldBack { shrunk, .. } => {
-                self.metrics.snapshot_load(LoadResult::Unchanged);
+                self.metrics.snapshot_load(LoadResult::HeldBack);
                 let trouble = format!(
                     "{} went from {} to {}; held back until seen again",
                     shrunk.what, shrunk.from, shrunk.to

@@ -113,6 +113,8 @@ labels! {
 labels! {
     /// What became of an attempt to load role data.
     LoadResult {
+        /// The data shrank sharply; it is held back until it is seen again.
+        HeldBack = "held_back",
         /// A file could not be read.
         Io = "io",
         /// The data was loaded and is in use.

@@ -290,9 +290,7 @@ fn forbidden_text(
             let _ = write!(
                 text,
                 "Assignment: (not found); nearest: '{}' of role '{role}' at '{}': {}\r\n",
-                nearest.assignment,
-                nearest.scope,
-                miss_text(denial.reason),
+                nearest.assignment, nearest.scope, nearest.miss,
             );
         }
     }
@@ -312,16 +310,4 @@ fn forbidden_text(
     }
     text.push_str("\r\nDecided by: Portcullis, before the vault was asked\r\n");
     text
-}
-
-/// What kept the nearest assignment from granting.
-const fn miss_text(reason: Reason) -> &'static str {
-    match reason {
-        Reason::ActionNotGranted => "its role does not hold the action",
-        Reason::ConditionUnsupported => "it has a condition, and conditions are not evaluated yet",
-        Reason::ExpiredGrant => "its time window has ended or not begun",
-        Reason::NotDataAction => "its role takes the action away in NotDataActions",
-        Reason::RoleDefinitionUnknown => "its role definition is not in the role data",
-        Reason::ScopeMismatch => "its scope does not contain the resource",
-    }
 }

@@ -1,5 +1,6 @@
 //! The decision itself.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -73,6 +74,53 @@ pub struct NearestMiss {
     pub role_name: Option<Arc<str>>,
     /// Where it applies.
     pub scope: Scope,
+    /// What kept it from granting.
+    pub miss: Miss,
+}
+
+/// What kept an assignment from granting; the nearest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Miss {
+    /// It has a condition.
+    Condition,
+    /// Its time window does not contain the present.
+    Expired,
+    /// Its role takes the action away again.
+    NotDataAction,
+    /// It is on another object of the vault.
+    ScopeInVault,
+    /// Its role does not hold the action.
+    Action,
+    /// Its role definition is not in the data.
+    RoleDefinition,
+    /// It is outside the vault.
+    ScopeElsewhere,
+}
+
+impl Miss {
+    const fn reason(self) -> Reason {
+        match self {
+            Self::Condition => Reason::ConditionUnsupported,
+            Self::Expired => Reason::ExpiredGrant,
+            Self::NotDataAction => Reason::NotDataAction,
+            Self::ScopeInVault | Self::ScopeElsewhere => Reason::ScopeMismatch,
+            Self::Action => Reason::ActionNotGranted,
+            Self::RoleDefinition => Reason::RoleDefinitionUnknown,
+        }
+    }
+}
+
+impl fmt::Display for Miss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Condition => "it has a condition, and conditions are not evaluated yet",
+            Self::Expired => "its time window has ended or not begun",
+            Self::NotDataAction => "its role takes the action away in NotDataActions",
+            Self::ScopeInVault | Self::ScopeElsewhere => "its scope does not contain the resource",
+            Self::Action => "its role does not hold the action",
+            Self::RoleDefinition => "its role definition is not in the role data",
+        })
+    }
 }
 
 impl Permit {
@@ -141,31 +189,6 @@ fn granted(grant: &Grant, data_action: DataAction, now: SystemTime) -> Option<Gr
     })
 }
 
-/// How close a grant came, the nearest first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Miss {
-    Condition,
-    Expired,
-    NotDataAction,
-    ScopeInVault,
-    Action,
-    RoleDefinition,
-    ScopeElsewhere,
-}
-
-impl Miss {
-    const fn reason(self) -> Reason {
-        match self {
-            Self::Condition => Reason::ConditionUnsupported,
-            Self::Expired => Reason::ExpiredGrant,
-            Self::NotDataAction => Reason::NotDataAction,
-            Self::ScopeInVault | Self::ScopeElsewhere => Reason::ScopeMismatch,
-            Self::Action => Reason::ActionNotGranted,
-            Self::RoleDefinition => Reason::RoleDefinitionUnknown,
-        }
-    }
-}
-
 /// Finds the assignment that came nearest. Off the way of allowed requests, so it may look at all
 /// of the caller's assignments.
 fn explain(
@@ -198,11 +221,12 @@ fn explain(
         reason: nearest.map_or(Reason::NoAssignment, |(miss, _)| miss.reason()),
         data_action,
         deny_assignment: None,
-        nearest: nearest.map(|(_, grant)| NearestMiss {
+        nearest: nearest.map(|(miss, grant)| NearestMiss {
             assignment: grant.assignment,
             role: grant.role,
             role_name: grant.role_name.clone(),
             scope: grant.scope.clone(),
+            miss,
         }),
         membership_known: entitlements.group_count().is_some(),
         revision: entitlements.revision,

@@ -63,7 +63,7 @@ pub(super) fn denied_by(denial: &Denial, in_force: &InForce, now: SystemTime) ->
             assignment: Some(nearest.assignment),
             role: nearest.role_name.clone(),
             failed: denial.reason,
-            detail: Some(format!("{} at {}", denial.data_action, nearest.scope).into()),
+            detail: Some(format!("at {}: {}", nearest.scope, nearest.miss).into()),
         }),
         ..policy(denial.revision, in_force, now)
     }
