@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{Request, Response};
 use thiserror::Error;
 use tokio::task::JoinSet;
 
@@ -18,17 +19,22 @@ use crate::audit::{AuditError, AuditLog};
 use crate::authn::{Authenticator, RefreshHandle, SetupError};
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::metrics::{Metrics, MetricsError, Names};
+use crate::metrics::{ListenerMetrics, Metrics, MetricsError, Names};
+use crate::proxy::body::{RequestBody, ResponseBody};
 use crate::proxy::connect::{ConnectorError, OwnAddresses};
-use crate::proxy::drain::{self, Drain, DrainTrigger};
+use crate::proxy::drain::{self, DrainTrigger};
 use crate::proxy::host::{DuplicateName, VaultTable};
-use crate::proxy::listen::{BoundListener, ListenError};
+use crate::proxy::listen::{BoundListener, ListenError, Peer};
 use crate::proxy::pipeline::{GuardedVault, Pipeline};
+use crate::proxy::tls;
 use crate::proxy::upstream::Upstream;
 use crate::rbac::VaultScope;
+use crate::snapshot::Snapshot;
 
 use counting::{AuthnCounters, ListenCounters};
 use role_data::RoleDataLoads;
+
+type BoxFuture<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// How long the last decision records may take to be written at the end.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
@@ -67,19 +73,36 @@ pub enum StartError {
 /// A proxy that serves, until it is stopped or dropped.
 #[derive(Debug)]
 pub struct App {
-    listeners: Vec<(Arc<str>, SocketAddr)>,
-    admin: SocketAddr,
-    authenticator: Arc<Authenticator>,
-    assignments: Assignments,
-    clock: Arc<dyn Clock>,
-    audit: AuditLog,
-    drain: DrainTrigger,
-    /// Ends the administration listener, which answers until the others are drained.
-    admin_drain: DrainTrigger,
-    serving: JoinSet<()>,
-    administration: JoinSet<()>,
+    serving: Serving,
+    administration: Administration,
+    proof: Proof,
     _watch: WatchHandle,
     _refresh: RefreshHandle,
+}
+
+/// What must be in place before requests can be answered.
+#[derive(Debug)]
+struct Proof {
+    authenticator: Arc<Authenticator>,
+    assignments: Assignments,
+    audit: AuditLog,
+    clock: Arc<dyn Clock>,
+}
+
+/// The listeners for clients.
+#[derive(Debug)]
+struct Serving {
+    addresses: Vec<(Arc<str>, SocketAddr)>,
+    drain: DrainTrigger,
+    tasks: JoinSet<()>,
+}
+
+/// The administration listener, which answers until the others are drained.
+#[derive(Debug)]
+struct Administration {
+    address: SocketAddr,
+    drain: DrainTrigger,
+    task: JoinSet<()>,
 }
 
 impl App {
@@ -92,23 +115,15 @@ impl App {
     /// [`StartError`] for what no waiting will mend.
     pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new(&Names::from(&config), clock.now())?);
-        let audit = AuditLog::open(&config.audit, {
-            let metrics = Arc::clone(&metrics);
-            move |event| metrics.audit(event)
-        })?;
+        let counted = Arc::clone(&metrics);
+        let audit = AuditLog::open(&config.audit, move |event| counted.audit(event))?;
         let counters = Arc::new(AuthnCounters::new(&config.issuers, Arc::clone(&metrics)));
-        let authenticator = Arc::new(Authenticator::new(
-            &config.issuers,
-            Arc::clone(&clock),
-            counters,
-        )?);
-        let (publisher, assignments) = store::store(
-            config.vaults.iter().map(vault_scope).collect(),
-            config.assignments.max_staleness,
-        );
+        let authenticator = Authenticator::new(&config.issuers, Arc::clone(&clock), counters)?;
+        let authenticator = Arc::new(authenticator);
+        let scopes = config.vaults.iter().map(vault_scope).collect();
+        let (publisher, assignments) = store::store(scopes, config.assignments.max_staleness);
         metrics.snapshot_max_staleness(config.assignments.max_staleness);
-
-        let bound = bind(&config).await?;
+        let bound = bind(&config, &metrics).await?;
         let admin = AdminListener::bind(config.admin.address).await?;
         let pipeline = Arc::new(Pipeline {
             clock: Arc::clone(&clock),
@@ -118,116 +133,129 @@ impl App {
             assignments: assignments.clone(),
             audit: audit.clone(),
             metrics: Arc::clone(&metrics),
-            extra_query_parameters: config.extra_query_parameters.clone(),
+            extra_query_parameters: config.extra_query_parameters,
             total_timeout: config.limits.total_timeout,
         });
 
         let loads = RoleDataLoads::new(publisher, Arc::clone(&metrics));
-        let readiness = readiness(&authenticator, &assignments, &loads, &audit, &clock);
+        let trouble = loads.trouble();
         let watch = watch::spawn(config.assignments, Arc::clone(&clock), move |outcome| {
             loads.take(outcome);
         });
         let refresh = authenticator.spawn_refresh();
-        let (trigger, drain) = drain::channel();
-        let (admin_trigger, admin_drain) = drain::channel();
-        let mut app = Self {
-            listeners: bound
-                .iter()
-                .map(|(name, b)| (Arc::clone(name), b.local_addr()))
-                .collect(),
-            admin: admin.local_addr(),
+        let proof = Proof {
             authenticator,
             assignments,
-            clock,
             audit,
-            drain: trigger,
-            admin_drain: admin_trigger,
-            serving: JoinSet::new(),
-            administration: JoinSet::new(),
+            clock,
+        };
+        let serving = Serving::begin(bound, &pipeline, &metrics);
+        let administration = administer(admin, metrics, proof.readiness(trouble));
+        Ok(Self {
+            serving,
+            administration,
+            proof,
             _watch: watch,
             _refresh: refresh,
-        };
-        for (name, listener) in bound {
-            app.serve(&name, listener, &pipeline, &metrics, drain.clone());
-        }
-        app.administer(admin, metrics, readiness, admin_drain);
-        Ok(app)
+        })
     }
 
     /// The address that the listener named `name` is bound to.
     pub fn address(&self, name: &str) -> Option<SocketAddr> {
-        self.listeners
-            .iter()
+        let mut addresses = self.serving.addresses.iter();
+        addresses
             .find(|(listener, _)| **listener == *name)
-            .map(|(_, at)| *at)
+            .map(|(_, address)| *address)
     }
 
     /// The address that the administration listener is bound to.
     pub const fn admin_address(&self) -> SocketAddr {
-        self.admin
+        self.administration.address
     }
 
     /// Waits until keys and role data are in, for as long as that takes.
     pub async fn ready(&self) {
-        self.authenticator.wait_until_keys_ready().await;
-        self.assignments.wait_until_fresh(&*self.clock).await;
+        self.proof.authenticator.wait_until_keys_ready().await;
+        self.proof
+            .assignments
+            .wait_until_fresh(&*self.proof.clock)
+            .await;
     }
 
     /// Stops: takes nothing new, lets requests in flight end within the grace, and writes the last
     /// records.
     pub async fn stop(mut self) {
-        self.drain.start();
-        while self.serving.join_next().await.is_some() {}
-        self.admin_drain.start();
-        while self.administration.join_next().await.is_some() {}
-        match tokio::time::timeout(FLUSH_LIMIT, self.audit.flush()).await {
+        self.serving.drain.start();
+        while self.serving.tasks.join_next().await.is_some() {}
+        self.administration.drain.start();
+        while self.administration.task.join_next().await.is_some() {}
+        match tokio::time::timeout(FLUSH_LIMIT, self.proof.audit.flush()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "the last decision records are not written"),
             Err(_) => tracing::error!("the last decision records were not written in time"),
         }
     }
+}
 
-    fn serve(
-        &mut self,
-        name: &Arc<str>,
-        listener: BoundListener,
+impl Serving {
+    fn begin(
+        bound: Vec<(Arc<str>, BoundListener)>,
         pipeline: &Arc<Pipeline>,
         metrics: &Metrics,
-        drain: Drain,
-    ) {
-        let address = listener.local_addr();
-        tracing::info!(listener = &**name, %address, "serving");
-        let counters = ListenCounters::new(metrics.listener(name));
-        let in_flight = metrics.listener(name);
-        let pipeline = Arc::clone(pipeline);
-        let service = move |peer, request| {
-            let held = in_flight.request();
-            let answer = Arc::clone(&pipeline).answer(peer, request);
-            async move {
-                let _held = held;
-                answer.await
-            }
+    ) -> Self {
+        let (trigger, drain) = drain::channel();
+        let mut serving = Self {
+            addresses: Vec::new(),
+            drain: trigger,
+            tasks: JoinSet::new(),
         };
-        let on_event = move |event| counters.count(event);
-        let name = Arc::clone(name);
-        self.serving.spawn(async move {
-            let drained = listener.serve(service, on_event, drain).await;
-            let aborted = drained.aborted;
-            tracing::info!(listener = &*name, aborted, "drained");
-        });
+        for (name, listener) in bound {
+            let address = listener.local_addr();
+            tracing::info!(listener = &*name, %address, "serving");
+            serving.addresses.push((Arc::clone(&name), address));
+            let counters = ListenCounters::new(metrics.listener(&name));
+            let on_event = move |event| counters.count(event);
+            let service = service(pipeline, metrics.listener(&name));
+            let drain = drain.clone();
+            serving.tasks.spawn(async move {
+                let drained = listener.serve(service, on_event, drain).await;
+                tracing::info!(listener = &*name, aborted = drained.aborted, "drained");
+            });
+        }
+        serving
     }
+}
 
-    fn administer(
-        &mut self,
-        listener: AdminListener,
-        metrics: Arc<Metrics>,
-        readiness: Readiness,
-        mut drain: Drain,
-    ) {
-        tracing::info!(address = %self.admin, "administration");
-        self.administration.spawn(async move {
-            listener.serve(metrics, readiness, drain.started()).await;
-        });
+/// What one listener does with a request: the pipeline, counted while it is at work.
+fn service(
+    pipeline: &Arc<Pipeline>,
+    counters: ListenerMetrics,
+) -> impl Fn(Arc<Peer>, Request<RequestBody>) -> BoxFuture<Response<ResponseBody>> + Clone + use<> {
+    let pipeline = Arc::clone(pipeline);
+    move |peer, request| {
+        let in_flight = counters.request();
+        let answer = Arc::clone(&pipeline).answer(peer, request);
+        Box::pin(async move {
+            let _in_flight = in_flight;
+            answer.await
+        })
+    }
+}
+
+fn administer(
+    listener: AdminListener,
+    metrics: Arc<Metrics>,
+    readiness: Readiness,
+) -> Administration {
+    let (trigger, mut drain) = drain::channel();
+    let address = listener.local_addr();
+    tracing::info!(%address, "administration");
+    let mut task = JoinSet::new();
+    task.spawn(async move { listener.serve(metrics, readiness, drain.started()).await });
+    Administration {
+        address,
+        drain: trigger,
+        task,
     }
 }
 
@@ -238,9 +266,19 @@ fn vault_scope(vault: &config::Vault) -> VaultScope {
     }
 }
 
-async fn bind(config: &Config) -> Result<Vec<(Arc<str>, BoundListener)>, StartError> {
+async fn bind(
+    config: &Config,
+    metrics: &Metrics,
+) -> Result<Vec<(Arc<str>, BoundListener)>, StartError> {
     let mut bound = Vec::with_capacity(config.listeners.len());
     for listener in &config.listeners {
+        let ends = tls::certificate_not_after(&listener.certificate_file).map_err(|cause| {
+            ListenError::Tls {
+                listener: Arc::clone(&listener.name),
+                cause,
+            }
+        })?;
+        metrics.listener(&listener.name).certificate_not_after(ends);
         let name = Arc::clone(&listener.name);
         bound.push((name, BoundListener::bind(listener, &config.limits).await?));
     }
@@ -267,30 +305,27 @@ fn ways_to_vaults(
     config.vaults.iter().map(way).collect()
 }
 
-fn readiness(
-    authenticator: &Arc<Authenticator>,
-    assignments: &Assignments,
-    loads: &RoleDataLoads,
-    audit: &AuditLog,
-    clock: &Arc<dyn Clock>,
-) -> Readiness {
-    let (keys, keys_clock) = (Arc::clone(authenticator), Arc::clone(clock));
-    let (in_force, data_clock) = (assignments.clone(), Arc::clone(clock));
-    let (trouble, records) = (loads.trouble(), audit.clone());
-    Readiness::new()
-        .check("keys", move || {
-            let ready = keys.keys_ready(keys_clock.now());
-            ready
-                .then_some(())
-                .ok_or_else(|| "signing keys are missing or too old".to_owned())
-        })
-        .check("assignments", move || {
-            in_force.fresh(data_clock.now()).map(drop).map_err(|error| {
-                match trouble.load().as_deref() {
-                    Some(trouble) => format!("{error}: {trouble}"),
-                    None => error.to_string(),
-                }
+impl Proof {
+    /// The checks of `/readyz`. `trouble` says what is wrong with the last load of role data.
+    fn readiness(&self, trouble: Snapshot<Option<String>>) -> Readiness {
+        let (keys, keys_clock) = (Arc::clone(&self.authenticator), Arc::clone(&self.clock));
+        let (in_force, data_clock) = (self.assignments.clone(), Arc::clone(&self.clock));
+        let records = self.audit.clone();
+        Readiness::new()
+            .check("keys", move || {
+                let ready = keys.keys_ready(keys_clock.now());
+                ready
+                    .then_some(())
+                    .ok_or_else(|| "signing keys are missing or too old".to_owned())
             })
-        })
-        .check("audit", move || records.check())
+            .check("assignments", move || {
+                in_force.fresh(data_clock.now()).map(drop).map_err(|error| {
+                    match trouble.load().as_deref() {
+                        Some(trouble) => format!("{error}: {trouble}"),
+                        None => error.to_string(),
+                    }
+                })
+            })
+            .check("audit", move || records.check())
+    }
 }

@@ -335,6 +335,7 @@ fn the_names_of_the_metrics_are_these() {
             "portcullis_jwks_keys",
             "portcullis_jwks_last_success_timestamp_seconds",
             "portcullis_jwks_refresh_total",
+            "portcullis_malformed_requests_total",
             "portcullis_ready",
             "portcullis_request_duration_seconds",
             "portcullis_requests_total",

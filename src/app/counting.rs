@@ -94,7 +94,7 @@ impl ListenCounters {
                 self.counters
                     .connection_ended(ConnectionResult::HandshakeFailed);
             }
-            ListenEvent::RequestRefused(_defect) => {}
+            ListenEvent::RequestRefused(defect) => self.counters.head_refused(defect.as_label()),
         }
     }
 }

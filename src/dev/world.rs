@@ -106,7 +106,7 @@ pub enum WorldError {
     Server(#[from] super::StartError),
     /// The proxy.
     #[error(transparent)]
-    Proxy(#[from] app::StartError),
+    Proxy(Box<app::StartError>),
     /// A host name.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -155,7 +155,9 @@ impl World {
             .leaf(&[&settings.vault_host])?
             .write(&directory, "proxy")?;
         let config = configuration(&settings, &issuer, &vault, certificate, roles)?;
-        let proxy = App::start(config, Arc::clone(&settings.clock)).await?;
+        let proxy = App::start(config, Arc::clone(&settings.clock))
+            .await
+            .map_err(|error| WorldError::Proxy(Box::new(error)))?;
         proxy.ready().await;
         Ok(Self {
             issuer,
@@ -261,7 +263,6 @@ fn configuration(
     roles: PathBuf,
 ) -> Result<Config, WorldError> {
     let ca = ca_file(&settings.directory);
-    let localhost: Authority = "localhost".parse()?;
     Ok(Config {
         listeners: vec![Listener {
             name: LISTENER.into(),
@@ -272,33 +273,8 @@ fn configuration(
         admin: Admin {
             address: at(settings.ports.admin),
         },
-        vaults: vec![Vault {
-            name: people::VAULT_NAME.parse()?,
-            resource_id: people::RESOURCE_ID.parse()?,
-            location: Some(people::LOCATION.into()),
-            authority: vault.authority().clone(),
-            connect: Connect::Address(vault.address()),
-            ca_file: Some(ca.clone()),
-            // The port of the listener, whichever it is.
-            public_names: vec![localhost.with_port(0)],
-            management_groups: Some(Vec::new()),
-            issuer: ISSUER.into(),
-            rewrite_ids: true,
-        }],
-        issuers: vec![Issuer {
-            name: ISSUER.into(),
-            tenant_id: people::TENANT,
-            issuers: vec![issuer.issuer().into()],
-            audiences: audiences(),
-            challenge_authority: issuer.tenant_url().into(),
-            challenge_resource: VAULT_RESOURCE.into(),
-            keys: KeySource::Discovery(issuer.discovery_url().into()),
-            ca_file: Some(ca),
-            clock_skew: Duration::from_secs(60),
-            refresh_interval: Duration::from_secs(3600),
-            unknown_kid_cooldown: Duration::from_secs(30),
-            max_staleness: Duration::from_secs(24 * 3600),
-        }],
+        vaults: vec![guarded_vault(vault, ca.clone())?],
+        issuers: vec![trusted_issuer(issuer, ca)],
         assignments: AssignmentFiles {
             paths: vec![roles],
             poll_interval: POLL,
@@ -312,4 +288,38 @@ fn configuration(
         limits: settings.limits.clone(),
         extra_query_parameters: Vec::new(),
     })
+}
+
+fn guarded_vault(vault: &VaultHandle, ca: PathBuf) -> Result<Vault, WorldError> {
+    let localhost: Authority = "localhost".parse()?;
+    Ok(Vault {
+        name: people::VAULT_NAME.parse()?,
+        resource_id: people::RESOURCE_ID.parse()?,
+        location: Some(people::LOCATION.into()),
+        authority: vault.authority().clone(),
+        connect: Connect::Address(vault.address()),
+        ca_file: Some(ca),
+        // The port of the listener, whichever it is.
+        public_names: vec![localhost.with_port(0)],
+        management_groups: Some(Vec::new()),
+        issuer: ISSUER.into(),
+        rewrite_ids: true,
+    })
+}
+
+fn trusted_issuer(issuer: &IssuerHandle, ca: PathBuf) -> Issuer {
+    Issuer {
+        name: ISSUER.into(),
+        tenant_id: people::TENANT,
+        issuers: vec![issuer.issuer().into()],
+        audiences: audiences(),
+        challenge_authority: issuer.tenant_url().into(),
+        challenge_resource: VAULT_RESOURCE.into(),
+        keys: KeySource::Discovery(issuer.discovery_url().into()),
+        ca_file: Some(ca),
+        clock_skew: Duration::from_secs(60),
+        refresh_interval: Duration::from_secs(3600),
+        unknown_kid_cooldown: Duration::from_secs(30),
+        max_staleness: Duration::from_secs(24 * 3600),
+    }
 }

@@ -66,6 +66,8 @@ families! {
     handshake_failures: IntCounterVec, "portcullis_tls_handshake_failures_total",
         ["listener", "reason"],
         "Client connections without a TLS handshake, by cause.";
+    malformed_heads: IntCounterVec, "portcullis_malformed_requests_total", ["listener", "defect"],
+        "Request heads with no single reading, answered 400 before they became requests.";
     certificate_not_after: IntGaugeVec, "portcullis_tls_certificate_not_after_timestamp_seconds",
         ["listener"],
         "When the listener's certificate ends, in Unix time.";

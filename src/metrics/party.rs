@@ -14,6 +14,8 @@ pub struct ListenerMetrics {
     open: IntGauge,
     ended: Vec<(ConnectionResult, IntCounter)>,
     handshake_failures: Vec<(HandshakeFailure, IntCounter)>,
+    malformed_heads: IntCounterVec,
+    name: Box<str>,
     not_after: IntGauge,
 }
 
@@ -63,6 +65,8 @@ impl ListenerMetrics {
             open: families.connections_open.with_label_values(&[name]),
             ended: ConnectionResult::ALL.iter().map(ended).collect(),
             handshake_failures: HandshakeFailure::ALL.iter().map(failure).collect(),
+            malformed_heads: families.malformed_heads.clone(),
+            name: name.into(),
             not_after: families.certificate_not_after.with_label_values(&[name]),
         }
     }
@@ -86,6 +90,14 @@ impl ListenerMetrics {
     /// [`Self::connection_ended`] besides.
     pub fn handshake_failed(&self, reason: HandshakeFailure) {
         count(&self.handshake_failures, reason);
+    }
+
+    /// Counts a request head that was refused before it became a request. `defect` is the label of
+    /// a closed enum; being `'static`, it cannot come from a request.
+    pub fn head_refused(&self, defect: &'static str) {
+        self.malformed_heads
+            .with_label_values(&[&*self.name, defect])
+            .inc();
     }
 
     /// Says when the certificate in use ends, in seconds of Unix time.

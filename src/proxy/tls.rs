@@ -12,6 +12,8 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
 
 /// The protocol versions spoken; the newer one is preferred.
 static VERSIONS: &[&rustls::SupportedProtocolVersion] =
@@ -96,6 +98,25 @@ pub fn server_config(
         })?;
     config.alpn_protocols = vec![H2.to_vec(), HTTP_1_1.to_vec()];
     Ok(config)
+}
+
+/// When the certificate of a listener ends, in seconds of Unix time.
+///
+/// # Errors
+/// [`TlsError`], if the file cannot be read or holds no X.509 certificate.
+pub fn certificate_not_after(certificate_file: &Path) -> Result<i64, TlsError> {
+    let chain = certificates("certificate chain", certificate_file)?;
+    let leaf = chain
+        .first()
+        .and_then(|leaf| X509Certificate::from_der(leaf).ok());
+    let (_, leaf) = leaf.ok_or_else(|| TlsError::Refused {
+        file: PemFile {
+            holds: "certificate chain",
+            path: certificate_file.into(),
+        },
+        cause: rustls::CertificateError::BadEncoding.into(),
+    })?;
+    Ok(leaf.validity().not_after.timestamp())
 }
 
 /// The configuration towards a server: HTTP/1.1 only.
