@@ -282,6 +282,14 @@ mod tests {
         own.contain(local.parse().unwrap(), remote.parse().unwrap())
     }
 
+    #[tokio::test]
+    async fn the_hosts_file_is_never_asked() {
+        // A machine without a DNS configuration has no resolver at all.
+        if let Ok(resolver) = resolver() {
+            assert_eq!(resolver.options().use_hosts_file, ResolveHosts::Never);
+        }
+    }
+
     #[test]
     fn a_listener_on_one_address_is_recognised() {
         let own = own("127.0.0.1:443");

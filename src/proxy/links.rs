@@ -4,7 +4,7 @@
 //! connect to the host in `kid`. So both are made to lead back here, and a `nextLink` or `Location`
 //! that leads to neither place is not passed on at all.
 //!
-//! Rewriting is exact. A link is a string at a place of [`ANSWER`], and of it only scheme and
+//! Rewriting is exact. A link is a string at a listed place, and of it only scheme and
 //! authority change; every other byte of the document stays, so a secret's value, tags, backup
 //! blobs, certificates and signatures are out of reach whatever they hold. A successful answer that
 //! claims to be JSON and is not is refused, since nobody can say where a client would find a link

@@ -85,10 +85,10 @@ pub enum ListenEvent {
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseReason {
+    /// It was cut: the grace of draining was over, or something broke here.
+    Aborted,
     /// It was closed in order, by the client or after an answer that closes.
     Ended,
-    /// The grace of draining was over.
-    GraceOver,
     /// A request head did not arrive in time.
     HeadTimeout,
     /// There was no request for too long.
@@ -102,8 +102,8 @@ pub enum CloseReason {
 impl CloseReason {
     /// Every reason, for initialising metrics.
     pub const ALL: [Self; 6] = [
+        Self::Aborted,
         Self::Ended,
-        Self::GraceOver,
         Self::HeadTimeout,
         Self::Idle,
         Self::Protocol,
@@ -113,8 +113,8 @@ impl CloseReason {
     /// The stable text of this reason.
     pub const fn as_label(self) -> &'static str {
         match self {
+            Self::Aborted => "aborted",
             Self::Ended => "ended",
-            Self::GraceOver => "grace_over",
             Self::HeadTimeout => "head_timeout",
             Self::Idle => "idle",
             Self::Protocol => "protocol",
@@ -272,7 +272,7 @@ impl BoundListener {
             }
         }
         drop(self.socket);
-        finish(connections, server.limits().drain_grace, &on_event).await
+        finish(connections, server.limits().drain_grace).await
     }
 }
 
@@ -290,17 +290,10 @@ async fn accept(
 }
 
 /// Waits for the connections, which were told to finish, and cuts those that do not.
-async fn finish(
-    mut connections: JoinSet<()>,
-    grace: Duration,
-    on_event: &impl Fn(ListenEvent),
-) -> Drained {
+async fn finish(mut connections: JoinSet<()>, grace: Duration) -> Drained {
     let done = async { while connections.join_next().await.is_some() {} };
     let _over = tokio::time::timeout(grace, done).await;
     let aborted = connections.len();
     connections.shutdown().await;
-    for _ in 0..aborted {
-        on_event(ListenEvent::Closed(CloseReason::GraceOver));
-    }
     Drained { aborted }
 }

@@ -15,6 +15,9 @@ use crate::vault::{Reply, json, soon};
 const GET: &str = "/secrets/n/?api-version=7.4";
 const SHORT: Duration = Duration::from_millis(50);
 
+/// Long enough for a busy machine to do what a test does within it.
+const MODERATE: Duration = Duration::from_millis(700);
+
 #[tokio::test]
 async fn a_slow_head_ends_the_connection() {
     let world = Setup::default()
@@ -37,18 +40,18 @@ async fn an_idle_connection_is_closed_but_not_one_with_a_request() {
     let sign = Arc::new(Notify::new());
     let waiting = sign.clone();
     let world = Setup::script(move |_| Reply::After(waiting.clone(), json("{}")))
-        .limits(|limits| limits.idle_timeout = SHORT)
+        .limits(|limits| limits.idle_timeout = MODERATE)
         .start()
         .await;
-    let mut idle = world.client(OWN).await;
     let mut busy = world.client(OWN).await;
     busy.send(format!("GET {GET} HTTP/1.1\r\nHost: {OWN}\r\n\r\n"))
         .await;
     world.vault.has_seen(1).await;
-    // It is as old as the busy one, and gone.
-    idle.closed().await;
+    // It is younger than the busy one, and gone first.
+    world.client(OWN).await.closed().await;
     sign.notify_one();
-    assert_eq!(busy.answer().await.status(), 200);
+    let answer = busy.answer().await;
+    assert_eq!((answer.status(), answer.header("connection")), (200, None));
     busy.closed().await;
     let idle = ListenEvent::Closed(CloseReason::Idle);
     world
@@ -59,7 +62,7 @@ async fn an_idle_connection_is_closed_but_not_one_with_a_request() {
 #[tokio::test]
 async fn handshakes_that_fail_are_told_apart() {
     let world = Setup::default()
-        .limits(|limits| limits.handshake_timeout = SHORT)
+        .limits(|limits| limits.handshake_timeout = MODERATE)
         .start()
         .await;
     let failed = |failure| ListenEvent::HandshakeFailed(failure);
@@ -140,8 +143,10 @@ async fn draining_finishes_what_is_in_flight_and_takes_nothing_new() {
     let sign = Arc::new(Notify::new());
     let waiting = sign.clone();
     let world = Setup::script(move |_| Reply::After(waiting.clone(), json("{}")))
+        .limits(|limits| limits.handshake_timeout = Duration::from_secs(60))
         .start()
         .await;
+    let _in_handshake = TcpStream::connect(world.address).await.unwrap();
     let mut idle = world.client(OWN).await;
     let mut busy = world.client(OWN).await;
     busy.send(format!("GET {GET} HTTP/1.1\r\nHost: {OWN}\r\n\r\n"))
@@ -171,6 +176,7 @@ async fn draining_cuts_what_outlives_the_grace() {
     world.start_draining();
     assert_eq!(world.drained().await.aborted, 1);
     busy.closed().await;
+    world.event(ListenEvent::Closed(CloseReason::Aborted)).await;
     world.noted(|notes| notes.abandoned == 1).await;
     world.vault.was_left(1).await;
 }
@@ -187,4 +193,44 @@ async fn what_works_for_a_client_that_went_away_is_dropped() {
     world.noted(|notes| notes.abandoned == 1).await;
     world.vault.was_left(1).await;
     assert_eq!(world.notes().outcomes, []);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_answer_is_cut_off() {
+    let large = json(&"x".repeat(32 * 1024 * 1024));
+    let world = Setup::script(move |_| Reply::Keep(large.clone()))
+        .limits(|limits| {
+            limits.total_timeout = Duration::from_secs(1);
+            limits.body_read_timeout = SHORT;
+        })
+        .start()
+        .await;
+    let mut client = world.client(OWN).await;
+    client
+        .send(format!("GET {GET} HTTP/1.1\r\nHost: {OWN}\r\n\r\n"))
+        .await;
+    world.event(ListenEvent::Closed(CloseReason::Stalled)).await;
+    world.vault.was_left(1).await;
+}
+
+#[tokio::test]
+async fn tls_below_1_2_is_refused() {
+    let world = Setup::default().start().await;
+    // A hello of TLS 1.1 with one cipher suite and one signature algorithm.
+    let mut hello = vec![0x16, 3, 1, 0, 55, 1, 0, 0, 51, 3, 2];
+    hello.extend([7; 32]);
+    hello.extend([0, 0, 2, 0xc0, 0x13, 1, 0, 0, 8]);
+    hello.extend([0, 0x0d, 0, 4, 0, 2, 4, 3]);
+    let mut old = TcpStream::connect(world.address).await.unwrap();
+    old.write_all(&hello).await.unwrap();
+    world
+        .event(ListenEvent::HandshakeFailed(HandshakeFailure::Incompatible))
+        .await;
+    let mut answer = [0; 7];
+    soon(old.read_exact(&mut answer)).await.unwrap();
+    let (alert, fatal, protocol_version) = (0x15, 2, 70);
+    assert_eq!(
+        [answer[0], answer[5], answer[6]],
+        [alert, fatal, protocol_version]
+    );
 }

@@ -12,6 +12,9 @@ use crate::vault::{Reply, Seen, answer, json};
 const GET: &str = "/secrets/n/?api-version=7.4";
 const SHORT: Duration = Duration::from_millis(50);
 
+/// Long enough for a busy machine to do what a test does within it.
+const MODERATE: Duration = Duration::from_millis(700);
+
 /// One request to a vault that answers like this; returns the refusal and whether the vault may
 /// have acted.
 async fn refusal(script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> (u16, Kind, bool) {
@@ -227,15 +230,34 @@ async fn a_vault_that_does_not_begin_to_answer_is_504() {
         .limits(|limits| limits.first_byte_timeout = SHORT);
     assert_eq!(refusal_of(setup).await, (504, Kind::FirstByteTimeout, true));
     let setup =
-        Setup::script(|_| Reply::Hold(Vec::new())).limits(|limits| limits.total_timeout = SHORT);
+        Setup::script(|_| Reply::Hold(Vec::new())).limits(|limits| limits.total_timeout = MODERATE);
     assert_eq!(refusal_of(setup).await, (504, Kind::Deadline, true));
+}
+
+#[tokio::test]
+async fn the_vaults_time_begins_when_the_clients_body_has_ended() {
+    let world = Setup::default()
+        .limits(|limits| {
+            limits.first_byte_timeout = MODERATE;
+            limits.idle_timeout = 2 * MODERATE;
+        })
+        .start()
+        .await;
+    let mut slow = world.client(OWN).await;
+    let head = format!("PUT /secrets/n?api-version=7.4 HTTP/1.1\r\nHost: {OWN}\r\n");
+    slow.send(format!("{head}Content-Length: 4\r\n\r\nab"))
+        .await;
+    world.vault.has_seen(1).await;
+    // An idle connection tells that more time has passed than the vault has.
+    world.client(OWN).await.closed().await;
+    assert_eq!(slow.ask("cd").await.status(), 200);
 }
 
 #[tokio::test]
 async fn a_vault_that_does_not_end_its_answer_is_cut_off() {
     let begun = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{".to_vec();
     let world = Setup::script(move |_| Reply::Hold(begun.clone()))
-        .limits(|limits| limits.total_timeout = Duration::from_millis(300))
+        .limits(|limits| limits.total_timeout = MODERATE)
         .start()
         .await;
     let mut client = world.client(OWN).await;

@@ -186,6 +186,16 @@ fn a_location_is_rewritten_or_refused() {
         header(&links(true), "https://evil.test/"),
         Err(LinkError::Foreign)
     );
+    for name in [
+        "operation-location",
+        "azure-asyncoperation",
+        "content-location",
+    ] {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, "https://evil.test/".parse().unwrap());
+        let refused = links(true).rewrite_headers(&mut headers);
+        assert_eq!(refused, Err(LinkError::Foreign), "{name}");
+    }
     // Under its own name the vault's links are right as they are, and others are still foreign.
     let own = Links::new(VAULT.parse().unwrap(), VAULT.parse().unwrap(), true);
     assert!(!own.rewrites());

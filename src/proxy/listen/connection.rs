@@ -123,11 +123,10 @@ impl Server {
                 }
             }
         };
-        on_event(ListenEvent::Opened);
-        let reason = self
-            .converse(stream, address, service, &on_event, drain)
+        let mut open = Open::new(on_event);
+        open.reason = self
+            .converse(stream, address, service, &open.on_event, drain)
             .await;
-        on_event(ListenEvent::Closed(reason));
     }
 
     async fn converse<S, A, E>(
@@ -175,6 +174,28 @@ impl Server {
         ));
         let connection = self.http1.serve_connection(io, answer);
         drive(connection, &activity, &self.limits, drain).await
+    }
+}
+
+/// An open connection: one event when it begins, one when it is gone, however it goes.
+struct Open<E: Fn(ListenEvent)> {
+    on_event: E,
+    reason: CloseReason,
+}
+
+impl<E: Fn(ListenEvent)> Open<E> {
+    fn new(on_event: E) -> Self {
+        on_event(ListenEvent::Opened);
+        Self {
+            on_event,
+            reason: CloseReason::Aborted,
+        }
+    }
+}
+
+impl<E: Fn(ListenEvent)> Drop for Open<E> {
+    fn drop(&mut self) {
+        (self.on_event)(ListenEvent::Closed(self.reason));
     }
 }
 
