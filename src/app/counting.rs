@@ -102,7 +102,7 @@ impl ListenCounters {
 const fn ended(reason: CloseReason) -> ConnectionResult {
     match reason {
         CloseReason::Ended | CloseReason::Idle => ConnectionResult::Closed,
-        CloseReason::GraceOver
+        CloseReason::Aborted
         | CloseReason::HeadTimeout
         | CloseReason::Protocol
         | CloseReason::Stalled => ConnectionResult::Aborted,
