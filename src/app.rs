@@ -26,10 +26,10 @@ use crate::proxy::drain::{self, DrainTrigger};
 use crate::proxy::host::{DuplicateName, VaultTable};
 use crate::proxy::listen::{BoundListener, ListenError, Peer};
 use crate::proxy::pipeline::{GuardedVault, Pipeline};
-use crate::proxy::tls;
 use crate::proxy::upstream::Upstream;
 use crate::rbac::VaultScope;
 use crate::snapshot::Snapshot;
+use crate::tls;
 
 use counting::{AuthnCounters, ListenCounters};
 use role_data::RoleDataLoads;

@@ -84,4 +84,5 @@ pub mod reason;
 pub mod secret;
 pub mod snapshot;
 pub mod telemetry;
+pub mod tls;
 pub mod traceparent;

@@ -25,7 +25,6 @@ pub mod links;
 pub mod listen;
 pub mod pipeline;
 pub mod reject;
-pub mod tls;
 pub mod upstream;
 
 pub use gate::HeadDefect;

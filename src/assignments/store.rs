@@ -14,6 +14,9 @@ use crate::snapshot::{self, Publisher, Snapshot};
 /// How many callers' entitlements are kept. An entry is a few hundred bytes for most callers.
 const CACHED_CALLERS: u64 = 10_000;
 
+/// How long they are kept unused: entries of earlier loads must not keep those loads in memory.
+const CACHED_FOR: Duration = Duration::from_secs(600);
+
 /// Role data with the time at which it was last known to be what the source says.
 #[derive(Clone, Debug)]
 pub struct InForce {
@@ -64,7 +67,10 @@ pub fn store(
     max_staleness: Duration,
 ) -> (AssignmentPublisher, Assignments) {
     let (publisher, in_force) = snapshot::channel(None);
-    let entitlements = Cache::new(CACHED_CALLERS);
+    let entitlements = Cache::builder()
+        .max_capacity(CACHED_CALLERS)
+        .time_to_idle(CACHED_FOR)
+        .build();
     (
         AssignmentPublisher { vaults, publisher },
         Assignments {

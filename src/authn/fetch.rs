@@ -7,13 +7,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Client, StatusCode, Url, redirect, retry};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
 use thiserror::Error;
 use tokio::io::AsyncReadExt as _;
 
@@ -22,6 +18,7 @@ use super::json::{Json, Object};
 use super::jwks::{JwksError, KeySet, MAX_DOCUMENT_BYTES};
 use crate::config;
 use crate::principal::TenantId;
+use crate::tls::{self, TlsError};
 
 /// From the first look at the source to the last byte, all documents together. Short enough that a
 /// request that waits for a new key is not kept for long.
@@ -32,8 +29,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Why there is no fresh key set. The texts hold nothing that an answer said.
 #[derive(Debug, Error)]
 pub(super) enum FetchError {
-    #[error("the certificates of `{path}` cannot be used: {problem}")]
-    Certificates { path: PathBuf, problem: String },
     #[error("the discovery document is not a JSON object with `issuer` and `jwks_uri`")]
     Discovery,
     #[error("the discovery document names an issuer that is not configured")]
@@ -50,6 +45,8 @@ pub(super) enum FetchError {
     Status(StatusCode),
     #[error("no answer within {} seconds", FETCH_TIMEOUT.as_secs())]
     TimedOut,
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("the document is larger than {} KiB", MAX_DOCUMENT_BYTES / 1024)]
     TooLarge,
     #[error("`{0}` is not an https URL")]
@@ -63,11 +60,11 @@ impl FetchError {
                 RefreshResult::Discovery
             }
             Self::Document(_) => RefreshResult::Document,
-            Self::Certificates { .. }
-            | Self::File { .. }
+            Self::File { .. }
             | Self::Request(_)
             | Self::Status(_)
             | Self::TimedOut
+            | Self::Tls(_)
             | Self::TooLarge
             | Self::Url(_) => RefreshResult::Fetch,
         }
@@ -100,7 +97,7 @@ impl Source {
             config::KeySource::JwksFile(path) => Place::File(path.clone()),
         };
         if let Some(path) = &issuer.ca_file {
-            file_roots(path)?;
+            tls::client_config(Some(path))?;
         }
         Ok(Self {
             place,
@@ -175,16 +172,7 @@ fn https_url(text: &str) -> Result<Url, FetchError> {
 }
 
 fn client(ca_file: Option<&Path>) -> Result<Client, FetchError> {
-    let roots = match ca_file {
-        Some(path) => file_roots(path)?,
-        None => system_roots(),
-    };
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| FetchError::Request(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let tls = tls::client_config(ca_file)?;
     Client::builder()
         .tls_backend_preconfigured(tls)
         .https_only(true)
@@ -197,33 +185,6 @@ fn client(ca_file: Option<&Path>) -> Result<Client, FetchError> {
         .user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|error| request_error(&error))
-}
-
-fn file_roots(path: &Path) -> Result<RootCertStore, FetchError> {
-    let unusable = |problem: String| FetchError::Certificates {
-        path: path.to_owned(),
-        problem,
-    };
-    let mut roots = RootCertStore::empty();
-    for certificate in
-        CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))?
-    {
-        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| unusable(error.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(unusable("expected at least one PEM certificate".to_owned()));
-    }
-    Ok(roots)
-}
-
-fn system_roots() -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    // A root that cannot be read vouches for nobody; the others still do.
-    let _ = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    roots
 }
 
 async fn get(client: &Client, url: Url) -> Result<Vec<u8>, FetchError> {

@@ -22,9 +22,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
-use super::tls::{self, TlsError};
 use crate::config::{self, Connect};
 use crate::keyvault::Authority;
+use crate::tls::{self, TlsError};
 
 /// Why a connector could not be made.
 #[derive(Debug, Error)]

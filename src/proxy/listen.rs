@@ -23,8 +23,8 @@ use self::connection::Server;
 use super::HeadDefect;
 use super::body::{RequestBody, ResponseBody};
 use super::drain::Drain;
-use super::tls::{self, TlsError};
 use crate::config::{self, Limits};
+use crate::tls::{self, TlsError};
 
 /// How long to wait after accepting failed: long enough for a descriptor to come free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -51,7 +51,7 @@ impl Pki {
     /// What a server with a certificate for `names` needs.
     pub(crate) fn server(&self, names: &[&str]) -> Arc<ServerConfig> {
         let (chain, key) = self.issue(names);
-        Arc::new(portcullis::proxy::tls::server_config(&chain, &key).unwrap())
+        Arc::new(portcullis::tls::server_config(&chain, &key).unwrap())
     }
 
     /// What a client that trusts this authority needs, offering `protocols`.
@@ -61,7 +61,7 @@ impl Pki {
 }
 
 fn client(ca_file: &Path, protocols: &[&str]) -> Arc<ClientConfig> {
-    let mut config = portcullis::proxy::tls::client_config(Some(ca_file)).unwrap();
+    let mut config = portcullis::tls::client_config(Some(ca_file)).unwrap();
     config.alpn_protocols = protocols
         .iter()
         .map(|name| name.as_bytes().to_vec())

@@ -1,14 +1,12 @@
 //! `portcullis dev token`: a token from the running embedded issuer.
 
 use std::fs;
-use std::sync::Arc;
 
 use clap::Args;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
 
 use super::{Context, Failure, Place, STATE_FILE, State, people, print};
 use crate::cli::runtime;
+use crate::tls;
 
 /// The arguments of `portcullis dev token`.
 #[derive(Args, Debug)]
@@ -61,15 +59,7 @@ impl Token {
 }
 
 fn client(state: &State) -> Result<reqwest::Client, Failure> {
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(&state.ca_file)? {
-        roots.add(certificate?)?;
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let tls = tls::client_config(Some(&state.ca_file))?;
     Ok(reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .no_proxy()

@@ -28,7 +28,7 @@ use crate::proxy::activity::{Activity, InFlight, Lapse, Watched};
 use crate::proxy::body::{Leftover, RelayError, RequestBody, ResponseBody};
 use crate::proxy::drain::Drain;
 use crate::proxy::gate::Gate;
-use crate::proxy::tls;
+use crate::tls;
 
 /// The smallest buffer hyper works with.
 const MIN_BUFFER_BYTES: usize = 8 * 1024;

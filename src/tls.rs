@@ -20,10 +20,10 @@ static VERSIONS: &[&rustls::SupportedProtocolVersion] =
     &[&rustls::version::TLS13, &rustls::version::TLS12];
 
 /// HTTP/2 as ALPN names it.
-pub(super) const H2: &[u8] = b"h2";
+pub(crate) const H2: &[u8] = b"h2";
 
 /// HTTP/1.1 as ALPN names it.
-pub(super) const HTTP_1_1: &[u8] = b"http/1.1";
+pub(crate) const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// Which file could not be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
