@@ -125,7 +125,7 @@ async fn without_keys_nothing_is_decided() {
     assert!(!bench.authenticator.keys_ready(bench.clock.now()));
     // The retry after a failure comes by itself.
     server.say_keys(jwks(&[&ALPHA]));
-    bench.authenticator.wait_until_keys_ready().await;
+    bench.until_ready().await;
     assert!(bench.judge(&Draft::new().signed()).await.is_ok());
     assert!(bench.authenticator.keys_ready(bench.clock.now()));
 }
@@ -188,7 +188,7 @@ async fn keys_past_their_bound_vouch_for_nothing_until_they_are_renewed() {
     }
     assert!(!bench.authenticator.keys_ready(bench.clock.now()));
     server.say_keys(jwks(&[&ALPHA]));
-    bench.authenticator.wait_until_keys_ready().await;
+    bench.until_ready().await;
     bench.judge(&token).await.unwrap();
 }
 
