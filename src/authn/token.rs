@@ -51,8 +51,7 @@ impl<'a> Unverified<'a> {
     /// issuer's ring and from nowhere else, so they can neither help nor harm.
     ///
     /// # Errors
-    /// The token is not three parts of canonical base64url, or has a header that is
-    /// not accepted.
+    /// The token is not three parts of canonical base64url, or has a header that is not accepted.
     pub(super) fn parse(token: &'a str) -> Result<Self, AuthnError> {
         let (message, signature) = token.rsplit_once('.').ok_or(TokenDefect::Malformed)?;
         let (header, payload) = message.split_once('.').ok_or(TokenDefect::Malformed)?;
