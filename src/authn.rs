@@ -208,6 +208,7 @@ impl Authenticator {
     }
 
     async fn judge(&self, issuer: &TrustedIssuer, token: &str) -> Result<Arc<Caller>, AuthnError> {
+        // Before anything is done with it, hashing included.
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenDefect::TooLarge.into());
         }

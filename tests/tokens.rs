@@ -69,9 +69,13 @@ impl Bench {
 
     async fn ready(issuers: &[Issuer]) -> Self {
         let bench = Self::start(issuers);
-        let ready = bench.authenticator.wait_until_keys_ready();
-        tokio::time::timeout(PATIENCE, ready).await.unwrap();
+        bench.until_ready().await;
         bench
+    }
+
+    async fn until_ready(&self) {
+        let ready = self.authenticator.wait_until_keys_ready();
+        tokio::time::timeout(PATIENCE, ready).await.unwrap();
     }
 
     /// With the issuer `main`, whose key file holds `keys`; `adjust` may change its settings.

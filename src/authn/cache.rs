@@ -129,3 +129,76 @@ impl Expiry<CacheKey, Entry> for Removal {
         Some(left.min(MAX_AGE))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::self_test::MODULUS;
+    use super::*;
+    use crate::principal::{CallerKind, Claims, Guid, ObjectId, TenantId, TokenGroups};
+
+    const SKEW: Duration = Duration::from_secs(60);
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    /// Valid from 1000 to 2000, validated at 1100 by the key `k`.
+    fn entry(keys: &KeySet) -> Entry {
+        let claims = Claims {
+            object_id: ObjectId(Guid::ZERO),
+            tenant_id: TenantId(Guid::ZERO),
+            app_id: None,
+            issuer: "i".into(),
+            issuer_name: "n".into(),
+            token_id: None,
+            kind: CallerKind::App,
+            groups: TokenGroups::Absent,
+            expires_at: at(2000),
+        };
+        Entry {
+            caller: Arc::new(Caller::vouched(claims)),
+            lifetime: Lifetime {
+                not_before: at(1000),
+                expires: at(2000),
+            },
+            kid: "k".into(),
+            thumbprint: *keys.get("k").unwrap().thumbprint(),
+            validated_at: at(1100),
+        }
+    }
+
+    #[test]
+    fn a_hit_is_held_against_everything_that_made_it() {
+        let document =
+            format!(r#"{{"keys":[{{"kty":"RSA","kid":"k","e":"AQAB","n":"{MODULUS}"}}]}}"#);
+        let keys = KeySet::parse(document.as_bytes(), TenantId(Guid::ZERO)).unwrap();
+        let good = entry(&keys);
+        assert!(good.holds(&keys, at(1100), SKEW));
+        assert!(good.holds(&keys, at(1399), SKEW));
+        assert!(!good.holds(&keys, at(1400), SKEW));
+        assert!(!good.holds(&keys, at(1099), SKEW));
+        let mut ended = good.clone();
+        ended.lifetime.expires = at(1150);
+        assert!(ended.holds(&keys, at(1149), SKEW));
+        assert!(!ended.holds(&keys, at(1150), SKEW));
+        let mut early = good.clone();
+        early.lifetime.not_before = at(1161);
+        assert!(!early.holds(&keys, at(1100), SKEW));
+        assert!(early.holds(&keys, at(1101), SKEW));
+        let mut renamed = good.clone();
+        renamed.kid = "other".into();
+        assert!(!renamed.holds(&keys, at(1100), SKEW));
+        let mut rekeyed = good;
+        rekeyed.thumbprint = [0; 32];
+        assert!(!rekeyed.holds(&keys, at(1100), SKEW));
+    }
+
+    #[test]
+    fn keys_of_entries_cover_configuration_issuer_and_token() {
+        let (one, two) = (Fingerprint([1; 32]), Fingerprint([2; 32]));
+        assert_eq!(one.key("a", "bc"), one.key("a", "bc"));
+        assert_ne!(one.key("a", "bc"), two.key("a", "bc"));
+        assert_ne!(one.key("a", "bc"), one.key("ab", "c"));
+        assert_ne!(one.key("a", "bc"), one.key("a", "bC"));
+    }
+}

@@ -16,7 +16,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use jsonwebtoken::{Algorithm, DecodingKey};
 
-use super::bearer::MAX_TOKEN_BYTES;
 use super::error::{AuthnError, TokenDefect};
 use super::json::{Json, Object};
 
@@ -52,12 +51,8 @@ impl<'a> Unverified<'a> {
     /// issuer's ring and from nowhere else, so they can neither help nor harm.
     ///
     /// # Errors
-    /// The token is too large, is not three parts of canonical base64url, or has a header that is
-    /// not accepted.
+    /// The token is not three parts of canonical base64url, or has a header that is not accepted.
     pub(super) fn parse(token: &'a str) -> Result<Self, AuthnError> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(TokenDefect::TooLarge.into());
-        }
         let (message, signature) = token.rsplit_once('.').ok_or(TokenDefect::Malformed)?;
         let (header, payload) = message.split_once('.').ok_or(TokenDefect::Malformed)?;
         if payload.contains('.') {
