@@ -188,3 +188,20 @@ async fn what_works_for_a_client_that_went_away_is_dropped() {
     world.vault.was_left(1).await;
     assert_eq!(world.notes().outcomes, []);
 }
+
+#[tokio::test]
+async fn a_client_that_never_takes_its_answer_loses_the_connection_and_lets_go_of_the_vault() {
+    let large = crate::vault::answer("200 OK", &[], &"x".repeat(64 * 1024 * 1024));
+    let short = Duration::from_millis(400);
+    let world = Setup::script(move |_| Reply::Keep(large.clone()))
+        .limits(|limits| (limits.total_timeout, limits.body_read_timeout) = (short, short))
+        .start()
+        .await;
+    let mut client = world.client(OWN).await;
+    client
+        .send(format!("GET {GET} HTTP/1.1\r\nHost: {OWN}\r\n\r\n"))
+        .await;
+    world.vault.has_seen(1).await;
+    world.event(ListenEvent::Closed(CloseReason::Stalled)).await;
+    world.vault.was_left(1).await;
+}
