@@ -1,7 +1,7 @@
 //! The role data in force: compiled, published whole, and refused once it is too old.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use moka::sync::Cache;
 use thiserror::Error;
@@ -24,6 +24,18 @@ pub struct InForce {
     pub set: Arc<AssignmentSet>,
     /// When the source was last seen to say the same.
     pub confirmed_at: SystemTime,
+    /// The same on the clock that nobody sets.
+    measured: Instant,
+}
+
+impl InForce {
+    fn confirmed(set: Arc<AssignmentSet>, now: SystemTime) -> Self {
+        Self {
+            set,
+            confirmed_at: now,
+            measured: Instant::now(),
+        }
+    }
 }
 
 /// Why there is no data to decide on. None of these is a denial.
@@ -91,20 +103,16 @@ impl AssignmentPublisher {
     ) -> Arc<AssignmentSet> {
         let revision = Revision::of(fingerprint);
         let set = Arc::new(AssignmentSet::compile(data, &self.vaults, revision));
-        self.publisher.publish(Some(InForce {
-            set: set.clone(),
-            confirmed_at: now,
-        }));
+        self.publisher
+            .publish(Some(InForce::confirmed(set.clone(), now)));
         set
     }
 
     /// Notes that the source still says what is in force.
     pub fn confirm(&self, now: SystemTime) {
         if let Some(in_force) = &*self.publisher.load() {
-            self.publisher.publish(Some(InForce {
-                set: in_force.set.clone(),
-                confirmed_at: now,
-            }));
+            let set = in_force.set.clone();
+            self.publisher.publish(Some(InForce::confirmed(set, now)));
         }
     }
 }
@@ -118,10 +126,12 @@ impl Assignments {
     pub fn fresh(&self, now: SystemTime) -> Result<InForce, StoreError> {
         let loaded = self.in_force.load();
         let in_force = loaded.as_ref().as_ref().ok_or(StoreError::Missing)?;
-        // A clock that went back makes no data stale.
+        // SECURITY: age is taken on the wall clock and on the monotonic one, and the greater counts:
+        // a clock that is set back makes no data stale, and keeps none young either.
         let age = now
             .duration_since(in_force.confirmed_at)
-            .unwrap_or(Duration::ZERO);
+            .unwrap_or(Duration::ZERO)
+            .max(in_force.measured.elapsed());
         if age > self.max_staleness {
             Err(StoreError::Stale)
         } else {
@@ -156,5 +166,29 @@ impl Assignments {
         let gathered = Arc::new(gathered);
         self.entitlements.insert(key, gathered.clone());
         Ok(gathered)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_grows_old_on_both_clocks() {
+        let limit = Duration::from_millis(20);
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let (publisher, assignments) = store(Vec::new(), limit);
+        publisher.publish(&RoleData::default(), [0; 32], at);
+        let forward = at + Duration::from_secs(1);
+        assert_eq!(assignments.fresh(forward).unwrap_err(), StoreError::Stale);
+        let back = at - Duration::from_secs(3600);
+        let published = Instant::now();
+        while assignments.fresh(back).is_ok() {
+            assert!(
+                published.elapsed() < Duration::from_secs(30),
+                "a clock set back keeps the data young"
+            );
+            std::thread::yield_now();
+        }
     }
 }

@@ -299,6 +299,11 @@ impl ResultGuard {
         self.sent = true;
     }
 
+    /// Takes [`Self::sent`] back: it is certain that nothing left for the vault.
+    pub fn unsent(&mut self) {
+        self.sent = false;
+    }
+
     /// Says what the vault answered.
     pub fn answered(&mut self, answer: UpstreamAnswer) {
         self.sent = true;

@@ -243,8 +243,21 @@ impl Pending {
         match timeout_at(deadline, &mut self.receiver).await {
             Ok(Ok(outcome)) => outcome.map_err(Unwritten::No),
             Ok(Err(_)) => Err(Unwritten::No(AuditError::Closed)),
-            Err(_) if self.claimed.swap(true, Ordering::AcqRel) => Err(Unwritten::InDoubt),
-            Err(_) => Err(Unwritten::No(AuditError::Timeout)),
+            Err(_) => self.give_up(),
+        }
+    }
+
+    /// Settles with the writer what becomes of a line that took too long.
+    fn give_up(&mut self) -> Result<(), Unwritten> {
+        if !self.claimed.swap(true, Ordering::AcqRel) {
+            return Err(Unwritten::No(AuditError::Timeout));
+        }
+        // SECURITY: a failure told between the time-out and here would be heard by nobody, and the
+        // line be lost. Once closed, the writer knows that it has to try again by itself.
+        self.receiver.close();
+        match self.receiver.try_recv() {
+            Ok(outcome) => outcome.map_err(Unwritten::No),
+            Err(_) => Err(Unwritten::InDoubt),
         }
     }
 
@@ -301,5 +314,36 @@ impl Status {
     fn failure_slot(&self) -> MutexGuard<'_, Option<io::ErrorKind>> {
         // A poisoned lock holds a whole value all the same.
         self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Sender = oneshot::Sender<Result<(), AuditError>>;
+
+    fn being_written() -> (Sender, Pending) {
+        let (sender, receiver) = oneshot::channel();
+        let claimed = Arc::new(AtomicBool::new(true));
+        (sender, Pending { claimed, receiver })
+    }
+
+    #[test]
+    fn what_the_writer_tells_as_time_runs_out_is_heard() {
+        let (sender, mut pending) = being_written();
+        sender.send(Err(AuditError::Closed)).unwrap();
+        let settled = pending.give_up();
+        assert!(matches!(settled, Err(Unwritten::No(AuditError::Closed))));
+        let (sender, mut pending) = being_written();
+        sender.send(Ok(())).unwrap();
+        assert!(pending.give_up().is_ok());
+    }
+
+    #[test]
+    fn a_writer_that_tells_too_late_knows_that_nobody_heard() {
+        let (sender, mut pending) = being_written();
+        assert!(matches!(pending.give_up(), Err(Unwritten::InDoubt)));
+        assert!(sender.send(Err(AuditError::Closed)).is_err());
     }
 }

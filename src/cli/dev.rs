@@ -158,11 +158,43 @@ fn make_private(directory: &Path) -> Result<(), Failure> {
 }
 
 fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    // SECURITY: a file that is already there keeps its mode, and a link its target; so it is made
+    // anew, and `create_new` refuses one that somebody puts there in between.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
     let mut file = fs::OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(path)?;
     file.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn the_client_secret_goes_into_no_file_that_others_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let (state, other) = (
+            directory.path().join(STATE_FILE),
+            directory.path().join("other"),
+        );
+        fs::write(&other, "theirs").unwrap();
+        symlink(&other, &state).unwrap();
+        write_private(&state, "secret").unwrap();
+        assert_eq!(fs::read_to_string(&other).unwrap(), "theirs");
+        fs::set_permissions(&state, fs::Permissions::from_mode(0o666)).unwrap();
+        write_private(&state, "secret").unwrap();
+        assert_eq!(
+            fs::metadata(&state).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(fs::read_to_string(&state).unwrap(), "secret");
+    }
 }

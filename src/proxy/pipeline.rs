@@ -274,9 +274,12 @@ impl Pipeline {
         result: &mut ResultGuard,
     ) -> Result<ForwardedResponse, Rejection> {
         let upstream = &self.vault(vault)?.upstream;
+        // SECURITY: until an error tells otherwise. A client that leaves while the vault is at work
+        // ends this here, and must not have it recorded that its DELETE was never sent.
+        result.sent();
         upstream.forward(permit, request).await.map_err(|error| {
-            if error.may_have_been_sent() {
-                result.sent();
+            if !error.may_have_been_sent() {
+                result.unsent();
             }
             let (kind, detail) = (error.kind().as_label(), error.detail().unwrap_or(""));
             tracing::warn!(kind, detail, "a request could not be forwarded");

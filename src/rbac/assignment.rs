@@ -120,7 +120,8 @@ impl Window {
 pub enum MemberType {
     /// Assigned to the principal at this scope, or not said.
     Direct,
-    /// Through a group; membership decides, so the instance repeats the group's own assignment.
+    /// Through a group; membership decides, so the instance repeats that of the group's own
+    /// assignment.
     Group,
     /// From a scope above.
     Inherited,

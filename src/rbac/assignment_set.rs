@@ -219,20 +219,35 @@ impl RoleActions {
 }
 
 /// Schedule instances by the role assignment they stand behind.
-///
-/// Those that reach their principal through a group are left out: they repeat the group's own
-/// assignment, and membership decides.
 fn schedules(data: &RoleData) -> HashMap<AssignmentId, Vec<&ScheduleInstance>> {
     let mut schedules: HashMap<AssignmentId, Vec<&ScheduleInstance>> = HashMap::new();
     for instance in &data.schedule_instances {
-        if instance.member_type != MemberType::Group {
-            schedules
-                .entry(instance.origin.unwrap_or(instance.id))
-                .or_default()
-                .push(instance);
-        }
+        schedules
+            .entry(instance.origin.unwrap_or(instance.id))
+            .or_default()
+            .push(instance);
     }
     schedules
+}
+
+/// Those of `found`, the instances that stand behind `assignment`, that bound it in time.
+///
+/// An instance that reaches its principal through a group repeats the group's own, so the latter
+/// counts. SECURITY: an export made for one person lists nothing but the former; then they bound
+/// the group's assignment, which would otherwise have no end.
+fn bounding<'data>(
+    assignment: &RoleAssignment,
+    found: &[&'data ScheduleInstance],
+) -> Vec<&'data ScheduleInstance> {
+    let own = |instance: &&ScheduleInstance| {
+        instance.principal == assignment.principal && instance.member_type != MemberType::Group
+    };
+    let direct: Vec<_> = found.iter().copied().filter(own).collect();
+    if direct.is_empty() {
+        found.to_vec()
+    } else {
+        direct
+    }
 }
 
 /// Every role assignment as a grant, with its principal and inside its PIM windows.
@@ -249,20 +264,21 @@ fn all_grants(
     let mut grants = Vec::with_capacity(data.role_assignments.len());
     for assignment in &data.role_assignments {
         listed.insert(assignment.id);
-        let mut instances = schedules.get(&assignment.id).cloned().unwrap_or_default();
-        instances.retain(|instance| instance.principal == assignment.principal);
+        let found = schedules.get(&assignment.id).map_or(&[][..], Vec::as_slice);
         if assignment.principal_deleted {
             census.deleted_principal += 1;
             continue;
         }
+        let instances = bounding(assignment, found);
         let grant = compile_grant(assignment, &instances, roles, census);
         grants.push((assignment.principal, grant));
     }
     census.orphan_schedule_instances = schedules
         .iter()
         .filter(|(id, _)| !listed.contains(id))
-        .map(|(_, found)| found.len())
-        .sum();
+        .flat_map(|(_, found)| found)
+        .filter(|instance| instance.member_type != MemberType::Group)
+        .count();
     grants
 }
 

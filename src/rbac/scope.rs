@@ -127,8 +127,30 @@ impl FromStr for Scope {
         if path.split('/').any(broken) {
             return Err(ScopeError::BadSegment);
         }
-        Ok(Self(format!("/{path}").to_ascii_lowercase().into()))
+        let folded: String = path.chars().map(fold).collect();
+        Ok(Self(format!("/{folded}").into()))
     }
+}
+
+/// A character in lower case, where case is beyond doubt.
+///
+/// Azure: names of resource groups may hold letters of any script, and Azure compares them without
+/// case like all others.
+///
+/// SECURITY: letters that fold onto ASCII or onto a letter that does not fold back (the Kelvin
+/// sign onto `k`) stay as they are: two resource groups must not become one.
+fn fold(c: char) -> char {
+    if c.is_ascii() {
+        return c.to_ascii_lowercase();
+    }
+    only(c.to_lowercase())
+        .filter(|lower| !lower.is_ascii() && only(lower.to_uppercase()) == Some(c))
+        .unwrap_or(c)
+}
+
+fn only(mut chars: impl Iterator<Item = char>) -> Option<char> {
+    let first = chars.next();
+    first.filter(|_| chars.next().is_none())
 }
 
 impl fmt::Display for Scope {
@@ -179,6 +201,21 @@ mod tests {
         assert!(vault.contains(&scope(&format!("{VAULT}/secrets/a"))));
         assert!(scope("/").contains(&vault));
         assert!(scope("/subscriptions/6F3A1B52-8c2e-4d7a-9b61-0d5e7c4a1f10/").contains(&vault));
+    }
+
+    #[test]
+    fn letters_of_every_script_are_compared_without_case_and_none_is_confused() {
+        let group = |name: &str| scope(&format!("/subscriptions/s/resourceGroups/{name}"));
+        assert_eq!(group("Rg-ÄPFEL-ΛΣ-Ж"), group("rG-äpfel-λσ-ж"));
+        for (one, other) in [
+            ("K", "\u{212a}"),
+            ("i", "İ"),
+            ("i", "ı"),
+            ("s", "ſ"),
+            ("ß", "ẞ"),
+        ] {
+            assert_ne!(group(one), group(other), "{one} {other}");
+        }
     }
 
     #[test]

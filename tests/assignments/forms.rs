@@ -234,6 +234,17 @@ fn deny_assignments_of_arm_and_powershell_agree() {
 }
 
 #[test]
+fn a_set_that_azure_defines_is_everyone_whatever_its_id() {
+    for kind in ["SystemDefined", "Everyone"] {
+        let mut value = json("arm-denyAssignments.json");
+        let principal = &mut value["value"][0]["properties"]["principals"][0];
+        *principal = json!({ "id": "7a1c9e52-4d08-4b3f-9e61-25c8f0d7a613", "type": kind });
+        let read = parse_value(&value).unwrap().deny_assignments;
+        assert_eq!(read[0].principals[0].kind, PrincipalType::Everyone);
+    }
+}
+
+#[test]
 fn only_the_word_audit_takes_the_force_from_a_deny_assignment() {
     let preview = "arm-denyAssignments-2024-07-01-preview.json";
     let effects: Vec<_> = parse(preview)

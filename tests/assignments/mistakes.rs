@@ -141,7 +141,12 @@ fn fields_of_lists_are_named_by_their_path() {
         (
             "/excludePrincipals/0/id",
             json!("00000000-0000-0000-0000-000000000000"),
-            "field `excludePrincipals[0].id`: expected one principal, found the all-zero id",
+            "field `excludePrincipals[0].id`: expected one principal, found an id or type that is everyone",
+        ),
+        (
+            "/excludePrincipals/0/type",
+            json!("SystemDefined"),
+            "field `excludePrincipals[0].id`: expected one principal, found an id or type that is everyone",
         ),
         (
             "/doNotApplyToChildScopes",

@@ -297,6 +297,53 @@ fn a_revoked_or_orphaned_schedule_instance_grants_nothing() {
 }
 
 #[test]
+fn a_groups_assignment_ends_also_where_only_its_members_instance_tells_of_the_end() {
+    let mut data = everything();
+    data.role_assignments[0].principal = object_id(GROUP);
+    data.groups.insert(object_id(ALICE), vec![object_id(GROUP)]);
+    let through_group = ScheduleInstance {
+        member_type: MemberType::Group,
+        ..instance(Window {
+            start: Some(at(3)),
+            end: Some(at(7)),
+        })
+    };
+    data.schedule_instances.push(through_group);
+    let get = |second| Question {
+        now: at(second),
+        ..asks(OperationKind::SecretGet, "app")
+    };
+    assert!(allows(&data, &vault(), &get(6)));
+    assert_reason(&data, &vault(), &get(7), Reason::ExpiredGrant);
+    // The group's own is the one that counts where both are there.
+    data.schedule_instances.push(ScheduleInstance {
+        id: id(101),
+        principal: object_id(GROUP),
+        ..instance(Window {
+            start: Some(at(3)),
+            end: Some(at(9)),
+        })
+    });
+    assert!(allows(&data, &vault(), &get(8)));
+    assert_reason(&data, &vault(), &get(9), Reason::ExpiredGrant);
+}
+
+#[test]
+fn a_deny_assignment_finds_a_resource_group_whatever_the_case_of_its_letters() {
+    let vault_in = |group: &str| vault_id().replace("/rg/", &format!("/{group}/"));
+    let mut data = everything();
+    data.role_assignments[0].scope = SUBSCRIPTION.parse().unwrap();
+    let group = format!("{SUBSCRIPTION}/resourceGroups/RG-ÄPFEL");
+    data.deny_assignments.push(deny(&[EVERYONE], &group));
+    let place = VaultScope {
+        scope: vault_in("rg-äpfel").parse().unwrap(),
+        management_groups: None,
+    };
+    let get = asks(OperationKind::SecretGet, "app");
+    assert_reason(&data, &place, &get, Reason::DenyAssignment);
+}
+
+#[test]
 fn a_group_grants_to_its_members_only() {
     let mut data = tenant(
         role(&["Microsoft.KeyVault/vaults/*"], &[]),

@@ -9,7 +9,7 @@ use portcullis::keyvault::{ObjectType, Operation};
 use portcullis::principal::{ObjectId, TokenGroups};
 use portcullis::rbac::{
     DenyAssignment, DenyEffect, MemberType, Permission, PrincipalType, RoleAssignment, RoleData,
-    VaultScope,
+    ScheduleInstance, VaultScope,
 };
 
 pub(crate) struct Request<'a> {
@@ -71,14 +71,18 @@ struct World<'a> {
 
 impl World<'_> {
     fn grants(&self, assignment: &RoleAssignment, action: &str) -> bool {
-        let instances: Vec<_> = self
+        let mut instances: Vec<_> = self
             .data
             .schedule_instances
             .iter()
-            .filter(|i| i.member_type != MemberType::Group)
             .filter(|i| i.origin.unwrap_or(i.id) == assignment.id)
-            .filter(|i| i.principal == assignment.principal)
             .collect();
+        let own = |i: &&ScheduleInstance| {
+            i.member_type != MemberType::Group && i.principal == assignment.principal
+        };
+        if instances.iter().any(own) {
+            instances.retain(own);
+        }
         let in_time = instances.is_empty()
             || instances.iter().any(|i| {
                 !i.ended

@@ -2,9 +2,10 @@
 
 use portcullis::proxy::body::{BodyEnd, BodyOutcome};
 use portcullis::proxy::upstream::UpstreamErrorKind;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::gate::{OWN, REFUSED, Setup};
-use crate::vault::{Reply, json};
+use crate::vault::{Reply, json, soon};
 
 const PUT: &str = "PUT /secrets/n?api-version=7.4 HTTP/1.1\r\nHost: contoso.vault.azure.net\r\n";
 
@@ -166,4 +167,22 @@ async fn the_end_of_an_answer_is_observed() {
         bytes: 7,
     };
     world.noted(|notes| notes.outcomes == [complete]).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_does_not_end_cleanly_for_an_old_client_either() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let begun = format!("{head}3\r\nabc\r\n").into_bytes();
+    let world = Setup::script(move |_| Reply::Cut(begun.clone()))
+        .start()
+        .await;
+    let mut stream = world.client(OWN).await.into_stream();
+    let request = format!("GET /secrets/n/?api-version=7.4 HTTP/1.0\r\nHost: {OWN}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // HTTP/1.0 has no chunks: the end of the connection is the end of the body, and only the
+    // missing close_notify tells that it is not the whole body.
+    let end = soon(stream.read_to_end(&mut answer)).await;
+    assert!(answer.starts_with(b"HTTP/1.0 200"), "{answer:?}");
+    assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
 }

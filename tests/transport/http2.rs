@@ -361,3 +361,19 @@ async fn an_answer_that_breaks_off_resets_the_stream() {
     let (kind, stream, _) = raw.next(&[RST_STREAM]).await.unwrap();
     assert_eq!((kind, stream), (RST_STREAM, 1));
 }
+
+#[tokio::test]
+async fn a_client_that_never_takes_its_answer_loses_the_connection() {
+    let short = std::time::Duration::from_millis(200);
+    let world = Setup::default()
+        .limits(|limits| (limits.total_timeout, limits.body_read_timeout) = (short, short))
+        .start()
+        .await;
+    let mut raw = Raw::connect(&world).await;
+    // SETTINGS_INITIAL_WINDOW_SIZE is 0: no byte of a body may be sent.
+    let no_room = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    raw.send(&no_room).await;
+    raw.request(1, GET).await;
+    raw.next(&[HEADERS]).await.unwrap();
+    world.event(ListenEvent::Closed(CloseReason::Stalled)).await;
+}

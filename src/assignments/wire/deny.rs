@@ -51,7 +51,7 @@ fn exclusions(fields: &Fields<'_>) -> Result<Vec<DenyPrincipal>, EntryError> {
         DenyPrincipal {
             kind: PrincipalType::Everyone,
             ..
-        } => Err(entry.wrong("id", "one principal", "the all-zero id, which is everyone")),
+        } => Err(entry.wrong("id", "one principal", "an id or type that is everyone")),
         one => Ok(one),
     };
     let entries = fields.objects("excludePrincipals")?;
@@ -81,6 +81,9 @@ fn principal_type(word: &str) -> PrincipalType {
     match word.to_ascii_lowercase().as_str() {
         "group" | "foreigngroup" => PrincipalType::Group,
         "user" | "serviceprincipal" | "device" => PrincipalType::Single,
+        // SECURITY: a set that Azure defines, under an id that is not the all-zero one Azure
+        // documents. Nobody here can tell who is in it, so everybody may be.
+        "everyone" | "systemdefined" => PrincipalType::Everyone,
         _ => PrincipalType::Unknown,
     }
 }
