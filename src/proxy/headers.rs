@@ -16,6 +16,7 @@ use thiserror::Error;
 use super::links::Links;
 use crate::keyvault::Authority;
 use crate::secret::BearerToken;
+use crate::traceparent::TraceParent;
 
 /// Header names that ask for another verb than the request line has, with `_` folded to `-`.
 ///
@@ -236,6 +237,11 @@ pub fn to_vault(
         if is_for_vault(name) && !dropped.contains(name) {
             headers.append(name, value.clone());
         }
+    }
+    if TraceParent::from_headers(client).is_none() {
+        // W3C: a broken `traceparent` takes its `tracestate` along.
+        headers.remove("traceparent");
+        headers.remove("tracestate");
     }
     if links.rewrites() {
         // Rewriting needs plain text; saying so is stronger than saying nothing.

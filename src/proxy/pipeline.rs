@@ -273,7 +273,14 @@ impl Pipeline {
         request: ForwardRequest,
         result: &mut ResultGuard,
     ) -> Result<ForwardedResponse, Rejection> {
-        let upstream = &self.vault(vault)?.upstream;
+        let GuardedVault { config, upstream } = self.vault(vault)?;
+        // SECURITY: a permit is for one vault; it must not open another.
+        if *permit.vault() != config.resource_id {
+            return Err(Rejection::because(
+                Reason::InternalError,
+                "The permit is for another vault.",
+            ));
+        }
         // SECURITY: until an error tells otherwise. A client that leaves while the vault is at work
         // ends this here, and must not have it recorded that its DELETE was never sent.
         result.sent();

@@ -134,7 +134,7 @@ pub struct AssignmentSet {
     revision: Revision,
     pub(super) vaults: Vec<VaultScope>,
     pub(super) grants: HashMap<ObjectId, Vec<Arc<Grant>>>,
-    pub(super) denies: Vec<Deny>,
+    pub(super) denies: Vec<Arc<Deny>>,
     pub(super) groups: HashMap<ObjectId, Arc<[ObjectId]>>,
     census: Census,
 }
@@ -158,10 +158,11 @@ impl AssignmentSet {
         for (principal, grant) in all_grants(data, &roles, &mut census) {
             grants.entry(principal).or_default().push(Arc::new(grant));
         }
-        let denies: Vec<Deny> = data
+        let denies: Vec<Arc<Deny>> = data
             .deny_assignments
             .iter()
             .filter_map(compile_deny)
+            .map(Arc::new)
             .collect();
         census.deny_assignments = denies.len();
         let groups = data
@@ -230,6 +231,13 @@ fn schedules(data: &RoleData) -> HashMap<AssignmentId, Vec<&ScheduleInstance>> {
     schedules
 }
 
+/// Whether an instance that does not name its role assignment says the same as `assignment`.
+fn is_behind(instance: &ScheduleInstance, assignment: &RoleAssignment) -> bool {
+    instance.principal == assignment.principal
+        && instance.role_definition == assignment.role_definition
+        && instance.scope == assignment.scope
+}
+
 /// Those of `found`, the instances that stand behind `assignment`, that bound it in time.
 ///
 /// An instance that reaches its principal through a group repeats the group's own, so the latter
@@ -260,16 +268,26 @@ fn all_grants(
     census: &mut Census,
 ) -> Vec<(ObjectId, Grant)> {
     let schedules = schedules(data);
+    let unnamed: Vec<&ScheduleInstance> = data
+        .schedule_instances
+        .iter()
+        .filter(|instance| instance.origin.is_none())
+        .collect();
     let mut listed = HashSet::with_capacity(data.role_assignments.len());
     let mut grants = Vec::with_capacity(data.role_assignments.len());
     for assignment in &data.role_assignments {
         listed.insert(assignment.id);
-        let found = schedules.get(&assignment.id).map_or(&[][..], Vec::as_slice);
+        let mut found = schedules.get(&assignment.id).cloned().unwrap_or_default();
+        found.extend(
+            unnamed
+                .iter()
+                .filter(|instance| is_behind(instance, assignment)),
+        );
         if assignment.principal_deleted {
             census.deleted_principal += 1;
             continue;
         }
-        let instances = bounding(assignment, found);
+        let instances = bounding(assignment, &found);
         let grant = compile_grant(assignment, &instances, roles, census);
         grants.push((assignment.principal, grant));
     }

@@ -29,6 +29,7 @@ pub enum Decision {
 #[derive(Debug)]
 pub struct Permit {
     operation: Operation,
+    vault: Scope,
     granted_by: Vec<GrantedBy>,
     revision: Revision,
 }
@@ -129,6 +130,11 @@ impl Permit {
         &self.operation
     }
 
+    /// The resource id of the vault it is permitted in.
+    pub const fn vault(&self) -> &Scope {
+        &self.vault
+    }
+
     /// The assignments that granted it, one for each data action it needs.
     pub fn granted_by(&self) -> &[GrantedBy] {
         &self.granted_by
@@ -173,6 +179,7 @@ pub fn decide(operation: Operation, entitlements: &Entitlements, now: SystemTime
     }
     Decision::Allow(Permit {
         operation,
+        vault: entitlements.vault.clone(),
         granted_by,
         revision: entitlements.revision,
     })

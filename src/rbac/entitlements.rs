@@ -24,8 +24,11 @@ pub enum Membership {
 pub struct Principals {
     /// Its own object id.
     pub object_id: ObjectId,
-    /// Its groups.
+    /// Its groups, as far as they can grant or spare.
     pub membership: Membership,
+    /// The groups its token claims. They can only take away: a group that the role data does not
+    /// know of yet may be one that is denied.
+    pub claimed: TokenGroups,
 }
 
 impl Principals {
@@ -42,12 +45,14 @@ impl Principals {
 
     /// Whether an entry of a deny assignment's `principals` hits this caller, or may.
     fn are_hit_by(&self, entry: &DenyPrincipal) -> bool {
+        let named = self.includes(entry.id)
+            || matches!(&self.claimed, TokenGroups::Present(groups) if groups.contains(&entry.id));
         match entry.kind {
             PrincipalType::Everyone => true,
-            PrincipalType::Single => self.includes(entry.id),
+            PrincipalType::Single => named,
             // SECURITY: whether the caller is a member is not known, so it is taken to be one.
             PrincipalType::Group | PrincipalType::Unknown => {
-                self.includes(entry.id) || self.membership == Membership::Unknown
+                named || self.membership == Membership::Unknown
             }
         }
     }
@@ -77,14 +82,14 @@ pub struct Entitlements {
     pub(super) at_object: HashMap<ObjectType, HashMap<Box<str>, Vec<Arc<Grant>>>>,
     /// Grants elsewhere, which explain a denial and nothing more.
     pub(super) elsewhere: Vec<Arc<Grant>>,
-    denies: Vec<(DenyReach, Deny)>,
+    denies: Vec<(DenyReach, Arc<Deny>)>,
 }
 
 impl AssignmentSet {
     /// The caller's own id and groups.
     ///
-    /// Role data that knows the principal has the last word on its groups, so that leaving a group
-    /// takes effect with the next load and not with the next token.
+    /// Role data that knows the principal has the last word on the groups that grant, so that leaving
+    /// a group takes effect with the next load and not with the next token.
     pub fn principals(&self, object_id: ObjectId, token: &TokenGroups) -> Principals {
         let membership = match (self.groups.get(&object_id), token) {
             (Some(groups), _) | (None, TokenGroups::Present(groups)) => {
@@ -95,6 +100,7 @@ impl AssignmentSet {
         Principals {
             object_id,
             membership,
+            claimed: token.clone(),
         }
     }
 
@@ -131,7 +137,7 @@ impl AssignmentSet {
             if hit && !spared {
                 gathered
                     .denies
-                    .extend(deny_reach(deny, vault).map(|reach| (reach, deny.clone())));
+                    .extend(deny_reach(deny, vault).map(|reach| (reach, Arc::clone(deny))));
             }
         }
         Some(gathered)
@@ -194,7 +200,7 @@ impl Entitlements {
                     here_only: false,
                 } => scope.contains(resource),
             };
-            applies.then_some(deny)
+            applies.then_some(deny.as_ref())
         })
     }
 }

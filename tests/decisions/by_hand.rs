@@ -400,6 +400,45 @@ fn a_deny_assignment_on_a_group_hits_callers_whose_groups_are_unknown() {
 }
 
 #[test]
+fn a_group_that_only_the_token_knows_can_take_away_and_not_give() {
+    let member = Question {
+        token: TokenGroups::Present([object_id(GROUP)].into()),
+        ..asks(OperationKind::SecretGet, "app")
+    };
+    let mut denied = everything();
+    denied.groups.insert(object_id(ALICE), Vec::new());
+    denied
+        .deny_assignments
+        .push(deny(&[group_entry()], SUBSCRIPTION));
+    assert_reason(&denied, &vault(), &member, Reason::DenyAssignment);
+    denied.deny_assignments[0] = deny(&[EVERYONE], SUBSCRIPTION);
+    denied.deny_assignments[0]
+        .exclude_principals
+        .push(group_entry());
+    assert_reason(&denied, &vault(), &member, Reason::DenyAssignment);
+}
+
+#[test]
+fn a_schedule_instance_without_an_origin_bounds_the_assignment_it_repeats() {
+    let mut data = everything();
+    let ended = Window {
+        start: None,
+        end: Some(at(1)),
+    };
+    data.schedule_instances.push(ScheduleInstance {
+        id: id(999),
+        origin: None,
+        ..instance(ended)
+    });
+    assert_reason(
+        &data,
+        &vault(),
+        &asks(OperationKind::SecretGet, "app"),
+        Reason::ExpiredGrant,
+    );
+}
+
+#[test]
 fn a_deny_assignment_that_only_audits_blocks_nothing() {
     let mut data = everything();
     data.deny_assignments.push(DenyAssignment {

@@ -39,6 +39,10 @@ pub(crate) fn allows(data: &RoleData, vault: &VaultScope, request: &Request<'_>)
         resource,
         ids,
         groups_known: groups.is_some(),
+        claimed: match request.token {
+            TokenGroups::Present(groups) => groups.to_vec(),
+            TokenGroups::Absent => Vec::new(),
+        },
         now: request.now,
     };
     request
@@ -66,6 +70,7 @@ struct World<'a> {
     resource: Vec<String>,
     ids: Vec<ObjectId>,
     groups_known: bool,
+    claimed: Vec<ObjectId>,
     now: SystemTime,
 }
 
@@ -75,7 +80,12 @@ impl World<'_> {
             .data
             .schedule_instances
             .iter()
-            .filter(|i| i.origin.unwrap_or(i.id) == assignment.id)
+            .filter(|i| {
+                let same = i.principal == assignment.principal
+                    && i.role_definition == assignment.role_definition
+                    && segments(i.scope.as_str()) == segments(assignment.scope.as_str());
+                i.origin.unwrap_or(i.id) == assignment.id || (i.origin.is_none() && same)
+            })
             .collect();
         let own = |i: &&ScheduleInstance| {
             i.member_type != MemberType::Group && i.principal == assignment.principal
@@ -111,6 +121,7 @@ impl World<'_> {
         let hit = deny.principals.iter().any(|entry| {
             entry.kind == PrincipalType::Everyone
                 || self.ids.contains(&entry.id)
+                || self.claimed.contains(&entry.id)
                 || (!self.groups_known
                     && matches!(entry.kind, PrincipalType::Group | PrincipalType::Unknown))
         });
