@@ -299,6 +299,11 @@ impl ResultGuard {
         self.sent = true;
     }
 
+    /// Says that the vault cannot have received the request after all.
+    pub fn unsent(&mut self) {
+        self.sent = false;
+    }
+
     /// Says what the vault answered.
     pub fn answered(&mut self, answer: UpstreamAnswer) {
         self.sent = true;

@@ -274,9 +274,11 @@ impl Pipeline {
         result: &mut ResultGuard,
     ) -> Result<ForwardedResponse, Rejection> {
         let upstream = &self.vault(vault)?.upstream;
+        // Dropped while it waits, the request may have reached the vault.
+        result.sent();
         upstream.forward(permit, request).await.map_err(|error| {
-            if error.may_have_been_sent() {
-                result.sent();
+            if !error.may_have_been_sent() {
+                result.unsent();
             }
             let (kind, detail) = (error.kind().as_label(), error.detail().unwrap_or(""));
             tracing::warn!(kind, detail, "a request could not be forwarded");
