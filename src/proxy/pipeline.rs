@@ -128,6 +128,7 @@ impl Pipeline {
         let caller = self.authenticate(&vault.config, &token, trail).await?;
         headers::inspect(parts, body).map_err(Rejection::from)?;
         let operation = self.operation(parts, trail)?;
+        body.check_declared_length().map_err(Rejection::from)?;
         let permit = self.authorize(&caller, operation, &selected, trail)?;
         Ok(Admitted {
             permit,

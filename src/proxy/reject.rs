@@ -10,6 +10,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AU
 use http::{Response, StatusCode};
 use serde_json::json;
 
+use super::body::RequestBodyError;
 use super::headers::HeaderError;
 use super::host::HostError;
 use super::upstream::{UpstreamError, UpstreamErrorKind};
@@ -151,6 +152,17 @@ impl From<HeaderError> for Rejection {
             | HeaderError::Repeated(_)
             | HeaderError::Te
             | HeaderError::Upgrade => Reason::BadHeader,
+        };
+        Self::because(reason, error.to_string())
+    }
+}
+
+impl From<RequestBodyError> for Rejection {
+    fn from(error: RequestBodyError) -> Self {
+        let reason = match error {
+            RequestBodyError::Broken => Reason::BadBody,
+            RequestBodyError::TimedOut => Reason::BodyTimeout,
+            RequestBodyError::TooLarge => Reason::BodyTooLarge,
         };
         Self::because(reason, error.to_string())
     }
