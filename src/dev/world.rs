@@ -101,7 +101,7 @@ pub enum WorldError {
     #[error(transparent)]
     Pki(#[from] PkiError),
     /// The role data.
-    #[error("{0}: {cause}", cause = .0.source)]
+    #[error(transparent)]
     RoleData(#[from] RoleDataError),
     /// The vault's first objects.
     #[error(transparent)]

@@ -8,7 +8,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
 use super::{Context, Failure, Place, STATE_FILE, State, people, print};
-use crate::cli::runtime;
+use crate::cli::{runtime, with_causes};
 
 /// The arguments of `portcullis dev token`.
 #[derive(Args, Debug)]
@@ -47,7 +47,10 @@ impl Token {
                 .body(form)
                 .send()
                 .await
-                .map_err(|error| format!("the embedded issuer does not answer: {error}"))?;
+                .map_err(|error| {
+                    let causes = with_causes(&error);
+                    format!("the embedded issuer does not answer: {causes}")
+                })?;
             Ok::<_, Failure>(serde_json::from_slice(&answer.bytes().await?)?)
         })?;
         let token = answer
