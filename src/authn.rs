@@ -75,12 +75,12 @@ pub enum SetupError {
     #[error("the signature check failed its self-test")]
     Backend,
     /// Clients could not read the challenge.
-    #[error("issuer `{issuer}`: {source}")]
+    #[error("issuer `{issuer}`: {problem}")]
     Challenge {
         /// The issuer's configured name.
         issuer: Arc<str>,
         /// What is wrong with it.
-        source: ChallengeError,
+        problem: ChallengeError,
     },
     /// Two issuers have one name.
     #[error("issuer `{0}` is configured twice")]
@@ -282,9 +282,9 @@ impl TrustedIssuer {
                 return Err(SetupError::Tenant { issuer, text });
             }
         }
-        let challenge = challenge(issuer).map_err(|source| SetupError::Challenge {
+        let challenge = challenge(issuer).map_err(|problem| SetupError::Challenge {
             issuer: name(),
-            source,
+            problem,
         })?;
         let ring =
             KeyRing::new(issuer, Arc::clone(clock), Arc::clone(events)).map_err(|error| {

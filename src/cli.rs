@@ -80,10 +80,18 @@ pub fn main(
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
+            let failure = with_causes(failure.as_ref());
             let _ = writeln!(std::io::stderr(), "portcullis: {failure}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// What `error` says, and what its causes say.
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<String> = chain.map(ToString::to_string).collect();
+    texts.join(": ")
 }
 
 /// Writes `text` to standard output.

@@ -18,6 +18,8 @@ use super::files::Loaded;
 pub struct Counts {
     /// Deny assignments.
     pub deny_assignments: usize,
+    /// Memberships of principals in groups.
+    pub memberships: usize,
     /// Role assignments.
     pub role_assignments: usize,
     /// Role assignment schedule instances.
@@ -26,9 +28,10 @@ pub struct Counts {
 
 impl Counts {
     /// Counts the data of a load.
-    pub const fn of(loaded: &Loaded) -> Self {
+    pub fn of(loaded: &Loaded) -> Self {
         Self {
             deny_assignments: loaded.data.deny_assignments.len(),
+            memberships: loaded.data.groups.values().map(Vec::len).sum(),
             role_assignments: loaded.data.role_assignments.len(),
             schedule_instances: loaded.data.schedule_instances.len(),
         }
@@ -38,7 +41,8 @@ impl Counts {
 /// What shrank, and how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shrunk {
-    /// `role assignments`, `deny assignments` or `role assignment schedule instances`.
+    /// `role assignments`, `deny assignments`, `group memberships` or
+    /// `role assignment schedule instances`.
     pub what: &'static str,
     /// How many the last good load has.
     pub from: usize,
@@ -115,6 +119,8 @@ fn shrunk(last: Counts, next: Counts) -> Option<Shrunk> {
             last.deny_assignments,
             next.deny_assignments,
         ),
+        // Memberships take away too: a deny assignment may name a group.
+        ("group memberships", last.memberships, next.memberships),
         (
             "role assignment schedule instances",
             last.schedule_instances,
@@ -137,6 +143,7 @@ mod tests {
     fn counts(role_assignments: usize, deny_assignments: usize) -> Counts {
         Counts {
             deny_assignments,
+            memberships: 0,
             role_assignments,
             schedule_instances: 0,
         }
@@ -193,6 +200,17 @@ mod tests {
             Verdict::Same,
         ];
         assert_eq!(verdicts(&loads), expected);
+    }
+
+    #[test]
+    fn groups_that_lose_their_members_are_held_back() {
+        let members = |memberships| Counts {
+            memberships,
+            ..counts(3, 1)
+        };
+        let loads = [(0, members(8), 1), (1, members(0), 2), (61, members(0), 2)];
+        let lost = held("group memberships", 8, 0);
+        assert_eq!(verdicts(&loads), [Verdict::Accept, lost, Verdict::Accept]);
     }
 
     #[test]

@@ -90,6 +90,7 @@ impl Serve {
     fn run(&self, context: &Context) -> Result<(), Failure> {
         let directory = self.place.directory(context)?;
         make_private(&directory)?;
+        let _ours = take(&directory)?;
         telemetry::init(&Log {
             format: LogFormat::Human,
             filter: "warn".into(),
@@ -155,6 +156,26 @@ fn make_private(directory: &Path) -> Result<(), Failure> {
         .mode(0o700)
         .create(directory)
         .map_err(|error| format!("cannot make `{}`: {error}", directory.display()).into())
+}
+
+/// Takes the directory for this process, for as long as the result is kept.
+///
+/// Another `portcullis dev` would replace the CA under the feet of this one's clients. The lock is
+/// the system's, so a process that was killed leaves none.
+fn take(directory: &Path) -> Result<fs::File, Failure> {
+    let place = directory.display();
+    let handle =
+        fs::File::open(directory).map_err(|error| format!("cannot open `{place}`: {error}"))?;
+    match handle.try_lock() {
+        Ok(()) => Ok(handle),
+        Err(fs::TryLockError::WouldBlock) => Err(format!(
+            "`portcullis dev` is already running in `{place}`; expected another --directory"
+        )
+        .into()),
+        Err(fs::TryLockError::Error(error)) => {
+            Err(format!("cannot lock `{place}`: {error}").into())
+        }
+    }
 }
 
 fn write_private(path: &Path, text: &str) -> io::Result<()> {

@@ -68,8 +68,12 @@ pub struct WorldSettings {
     pub audit: AuditSink,
     /// The proxy's limits.
     pub limits: Limits,
-    /// What the vault calls itself, without its port; the proxy is `localhost`.
+    /// What the vault calls itself, without its port. The proxy goes by this name too, on its own
+    /// port, and is `localhost`.
     pub vault_host: Box<str>,
+    /// The port in the vault's name, such as 443; `None` for the one it listens on. Clients that
+    /// take the name for the proxy then need not be told of it.
+    pub vault_port: Option<u16>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
 }
@@ -84,6 +88,7 @@ impl WorldSettings {
             audit: AuditSink::Stdout,
             limits: Limits::default(),
             vault_host: "localhost".into(),
+            vault_port: None,
             clock,
         }
     }
@@ -96,7 +101,7 @@ pub enum WorldError {
     #[error(transparent)]
     Pki(#[from] PkiError),
     /// The role data.
-    #[error("{0}: {cause}", cause = .0.source)]
+    #[error(transparent)]
     RoleData(#[from] RoleDataError),
     /// The vault's first objects.
     #[error(transparent)]
@@ -235,7 +240,8 @@ async fn start_vault(
     let authority: Authority = settings.vault_host.parse()?;
     let vault = VaultSettings {
         port: settings.ports.vault,
-        authority: authority.with_port(settings.ports.vault),
+        // Port 0 stands for the one it listens on.
+        authority: authority.with_port(settings.vault_port.unwrap_or(settings.ports.vault)),
         location: people::LOCATION.into(),
         trust: Trust {
             keys: issuer.keys(),
@@ -292,6 +298,8 @@ fn configuration(
 
 fn guarded_vault(vault: &VaultHandle, ca: PathBuf) -> Result<Vault, WorldError> {
     let localhost: Authority = "localhost".parse()?;
+    // The port of the listener, whichever it is.
+    let public_names = vec![localhost.with_port(0), vault.authority().with_port(0)];
     Ok(Vault {
         name: people::VAULT_NAME.parse()?,
         resource_id: people::RESOURCE_ID.parse()?,
@@ -299,8 +307,7 @@ fn guarded_vault(vault: &VaultHandle, ca: PathBuf) -> Result<Vault, WorldError> 
         authority: vault.authority().clone(),
         connect: Connect::Address(vault.address()),
         ca_file: Some(ca),
-        // The port of the listener, whichever it is.
-        public_names: vec![localhost.with_port(0)],
+        public_names,
         management_groups: Some(Vec::new()),
         issuer: ISSUER.into(),
         rewrite_ids: true,

@@ -1,25 +1,22 @@
 //! What `portcullis dev` prints on start: things to paste.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::path::Path;
 
+use serde_json::Value;
+
+use super::STATE_FILE;
 use crate::dev::people::{DB_SECRET, NOBODY, PEOPLE, SECRETS_USER, TENANT};
 use crate::dev::world::World;
 
-/// The guide to a running world.
+/// The guide to a running world, which was started by the command `program`.
 pub(super) fn text(world: &World, program: &str, directory: &Path, records: &Path) -> String {
-    let (url, ca) = (world.url(), world.ca_file());
-    let token = |name: &str| {
-        format!(
-            "$({program} dev token --as {name} --directory '{}')",
-            directory.display()
-        )
-    };
+    let (url, ca) = (world.url(), shell(world.ca_file().display()));
+    let (program, place) = (shell(from_anywhere(program)), shell(directory.display()));
     let curl = |name: &str| {
+        let token = format!("$({program} dev token --as {name} --directory {place})");
         format!(
-            "  curl --cacert '{}' -H \"Authorization: Bearer {}\" \\\n    '{url}/secrets/{DB_SECRET}?api-version=7.4'\n",
-            ca.display(),
-            token(name)
+            "  curl --cacert {ca} -H \"Authorization: Bearer {token}\" \\\n    '{url}/secrets/{DB_SECRET}?api-version=7.4'\n",
         )
     };
     let mut text = format!("Portcullis is at {url}, in front of an embedded vault.\n\nPeople:\n");
@@ -36,9 +33,9 @@ pub(super) fn text(world: &World, program: &str, directory: &Path, records: &Pat
     );
     let _ = write!(
         text,
-        "Role data:  {} (edit a file, and the change is in force)\nRecords:    tail -f '{}'\nMetrics:    curl http://{}/metrics\nStop:       Ctrl-C\n",
+        "Role data:  {} (edit a file, and the change is in force)\nRecords:    tail -f {}\nMetrics:    curl http://{}/metrics\nStop:       Ctrl-C\n",
         world.role_directory().display(),
-        records.display(),
+        shell(records.display()),
         world.proxy.admin_address(),
     );
     text
@@ -46,18 +43,20 @@ pub(super) fn text(world: &World, program: &str, directory: &Path, records: &Pat
 
 /// Microsoft's SDK, with the two settings a host name of one's own needs.
 fn python(world: &World, directory: &Path) -> String {
+    let state_file = directory.join(STATE_FILE);
     let lines = [
         "Python (pip install azure-identity azure-keyvault-secrets):".to_owned(),
         format!(
-            "  REQUESTS_CA_BUNDLE='{}' python3 - <<'EOF'",
-            world.ca_file().display()
+            "  REQUESTS_CA_BUNDLE={} python3 - <<'EOF'",
+            shell(world.ca_file().display())
         ),
         "import json".to_owned(),
         "from azure.identity import ClientSecretCredential".to_owned(),
         "from azure.keyvault.secrets import SecretClient".to_owned(),
         format!(
-            "secret = json.load(open('{}/dev.json'))['client_secret']",
-            directory.display()
+            "secret = json.load(open({}))['client_secret']",
+            // JSON's texts are Python's.
+            Value::from(state_file.to_string_lossy())
         ),
         format!(
             "credential = ClientSecretCredential('{TENANT}', '{}', secret,",
@@ -75,4 +74,22 @@ fn python(world: &World, directory: &Path) -> String {
         "EOF".to_owned(),
     ];
     lines.join("\n") + "\n"
+}
+
+/// `program` as it can be called from any folder: one that was called by a path is called by that.
+fn from_anywhere(program: &str) -> String {
+    match std::path::absolute(program) {
+        Ok(path) if program.contains('/') => path.to_string_lossy().into_owned(),
+        _ => program.to_owned(),
+    }
+}
+
+/// `text` as one word of a shell.
+fn shell(text: impl Display) -> String {
+    let text = text.to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }

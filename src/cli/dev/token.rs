@@ -5,7 +5,7 @@ use std::fs;
 use clap::Args;
 
 use super::{Context, Failure, Place, STATE_FILE, State, people, print};
-use crate::cli::runtime;
+use crate::cli::{runtime, with_causes};
 use crate::tls;
 
 /// The arguments of `portcullis dev token`.
@@ -45,7 +45,10 @@ impl Token {
                 .body(form)
                 .send()
                 .await
-                .map_err(|error| format!("the embedded issuer does not answer: {error}"))?;
+                .map_err(|error| {
+                    let causes = with_causes(&error);
+                    format!("the embedded issuer does not answer: {causes}")
+                })?;
             Ok::<_, Failure>(serde_json::from_slice(&answer.bytes().await?)?)
         })?;
         let token = answer
