@@ -115,15 +115,15 @@ async fn a_vault_that_breaks_off_is_told_apart_from_one_that_was_not_reached() {
 }
 
 #[tokio::test]
-async fn what_never_left_is_recorded_as_unsent() {
+async fn a_body_declared_too_large_is_refused_before_anything_is_allowed() {
     let stage = Stage::start().await;
     let put = stage.request(Method::PUT, &ADMIN);
     let answer = put.body(vec![b' '; 1024 * 1024 + 1]).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
     let records = stage.records().await;
-    let [decision, result] = records.as_slice() else {
+    let [decision] = records.as_slice() else {
         panic!("{records:?}");
     };
-    assert_eq!(decision["decision"], "allow");
-    assert_eq!(result["upstream"]["sent"], false, "{result}");
+    assert_eq!(decision["decision"], "deny");
+    assert_eq!(decision["reason"], "body_too_large");
 }
