@@ -61,12 +61,15 @@ pub struct Readiness {
     checks: Vec<(&'static str, Check)>,
 }
 
-type Check = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+type Check = Box<dyn Fn() -> Outcome + Send + Sync>;
+
+/// What one check said: that it holds, perhaps with a note for the operator, or why it does not.
+type Outcome = Result<Option<String>, String>;
 
 /// What the checks said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    outcomes: Vec<(&'static str, Result<(), String>)>,
+    outcomes: Vec<(&'static str, Outcome)>,
 }
 
 /// The administration listener, bound and not yet served.
@@ -90,9 +93,20 @@ impl Readiness {
     /// Adds a check, which says `Err` with the reason in words while it does not hold.
     #[must_use]
     pub fn check(
-        mut self,
+        self,
         name: &'static str,
         holds: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.check_with_note(name, move || holds().map(|()| None))
+    }
+
+    /// Adds a check like [`Self::check`] that can hold and still have something to tell: trouble
+    /// that will make it fail unless somebody sees to it.
+    #[must_use]
+    pub fn check_with_note(
+        mut self,
+        name: &'static str,
+        holds: impl Fn() -> Result<Option<String>, String> + Send + Sync + 'static,
     ) -> Self {
         self.checks.push((name, Box::new(holds)));
         self
@@ -121,12 +135,13 @@ impl Report {
         self.outcomes.iter().all(|(_, outcome)| outcome.is_ok())
     }
 
-    /// `{"ready":false,"checks":[{"name":"keys","ok":false,"reason":"…"}]}`.
+    /// `{"ready":false,"checks":[{"name":"keys","ok":false,"note":null,"reason":"…"}]}`.
     fn to_json(&self) -> String {
-        let check = |(name, outcome): &(&str, Result<(), String>)| {
+        let check = |(name, outcome): &(&str, Outcome)| {
             serde_json::json!({
                 "name": name,
                 "ok": outcome.is_ok(),
+                "note": outcome.as_ref().ok(),
                 "reason": outcome.as_ref().err(),
             })
         };

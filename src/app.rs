@@ -22,7 +22,7 @@ use crate::config::{self, Config};
 use crate::metrics::{ListenerMetrics, Metrics, MetricsError, Names};
 use crate::proxy::body::{RequestBody, ResponseBody};
 use crate::proxy::connect::{ConnectorError, OwnAddresses};
-use crate::proxy::drain::{self, DrainTrigger};
+use crate::proxy::drain::{self, Drain, DrainTrigger};
 use crate::proxy::host::{DuplicateName, VaultTable};
 use crate::proxy::listen::{BoundListener, ListenError, Peer};
 use crate::proxy::pipeline::{GuardedVault, Pipeline};
@@ -150,7 +150,8 @@ impl App {
             clock,
         };
         let serving = Serving::begin(bound, &pipeline, &metrics);
-        let administration = administer(admin, metrics, proof.readiness(trouble));
+        let readiness = proof.readiness(trouble, serving.drain.subscribe());
+        let administration = administer(admin, metrics, readiness);
         Ok(Self {
             serving,
             administration,
@@ -306,8 +307,9 @@ fn ways_to_vaults(
 }
 
 impl Proof {
-    /// The checks of `/readyz`. `trouble` says what is wrong with the last load of role data.
-    fn readiness(&self, trouble: Snapshot<Option<String>>) -> Readiness {
+    /// The checks of `/readyz`. `trouble` says what is wrong with the last load of role data;
+    /// `drain` ends being ready.
+    fn readiness(&self, trouble: Snapshot<Option<String>>, drain: Drain) -> Readiness {
         let (keys, keys_clock) = (Arc::clone(&self.authenticator), Arc::clone(&self.clock));
         let (in_force, data_clock) = (self.assignments.clone(), Arc::clone(&self.clock));
         let records = self.audit.clone();
@@ -318,14 +320,22 @@ impl Proof {
                     .then_some(())
                     .ok_or_else(|| "signing keys are missing or too old".to_owned())
             })
-            .check("assignments", move || {
-                in_force.fresh(data_clock.now()).map(drop).map_err(|error| {
-                    match trouble.load().as_deref() {
-                        Some(trouble) => format!("{error}: {trouble}"),
-                        None => error.to_string(),
-                    }
-                })
+            .check_with_note("assignments", move || {
+                let trouble = Option::clone(&trouble.load());
+                match (in_force.fresh(data_clock.now()), trouble) {
+                    // The last good set is in force, but not for ever.
+                    (Ok(_), trouble) => Ok(trouble),
+                    (Err(error), Some(trouble)) => Err(format!("{error}: {trouble}")),
+                    (Err(error), None) => Err(error.to_string()),
+                }
             })
             .check("audit", move || records.check())
+            .check("serving", move || {
+                // From then on connections are refused.
+                let draining = drain.has_started();
+                (!draining)
+                    .then_some(())
+                    .ok_or_else(|| "draining".to_owned())
+            })
     }
 }

@@ -23,6 +23,7 @@ mod raw;
 mod schema;
 mod shape;
 
+pub(crate) use form::env_filter;
 pub use problem::{ConfigErrors, Place, Problem};
 pub use schema::schema;
 

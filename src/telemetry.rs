@@ -11,7 +11,6 @@
 use std::io::{self, Write};
 
 use thiserror::Error;
-use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
@@ -19,7 +18,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
-use crate::config::{Log, LogFormat};
+use crate::config::{Log, LogFormat, env_filter};
 
 /// Why logging could not be set up.
 #[derive(Debug, Error)]
@@ -75,21 +74,9 @@ fn is_ours_or_coarse(metadata: &Metadata<'_>) -> bool {
 }
 
 fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
-    let refused = || TelemetryError::Filter {
+    env_filter(text).ok_or_else(|| TelemetryError::Filter {
         filter: text.into(),
-    };
-    // A bare word that is no level would be taken for a target: `inof` would silence everything.
-    let is_directive = |directive: &str| {
-        let is_word = !directive.is_empty() && !directive.contains(char::is_whitespace);
-        is_word && (directive.contains('=') || directive.parse::<LevelFilter>().is_ok())
-    };
-    if !text.split(',').all(is_directive) {
-        return Err(refused());
-    }
-    EnvFilter::builder()
-        .with_regex(false)
-        .parse(text)
-        .map_err(|_| refused())
+    })
 }
 
 /// Writes each event as one line: control characters inside it are escaped, as in JSON.

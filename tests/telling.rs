@@ -570,7 +570,7 @@ async fn served() -> Served {
     let ready = Arc::new(AtomicBool::new(false));
     let keys = Arc::clone(&ready);
     let readiness = Readiness::new()
-        .check("assignments", || Ok(()))
+        .check_with_note("assignments", || Ok(Some("half of it is gone".into())))
         .check("keys", move || {
             if keys.load(Ordering::Relaxed) {
                 Ok(())
@@ -612,8 +612,8 @@ async fn readiness_follows_its_checks() {
     assert_eq!(
         report,
         serde_json::json!({"ready": false, "checks": [
-            {"name": "assignments", "ok": true, "reason": null},
-            {"name": "keys", "ok": false, "reason": "no signing keys of `entra` yet"},
+            {"name": "assignments", "ok": true, "note": "half of it is gone", "reason": null},
+            {"name": "keys", "ok": false, "note": null, "reason": "no signing keys of `entra` yet"},
         ]})
     );
     let (_, _, text) = ask(served.address, "GET", "/metrics").await;

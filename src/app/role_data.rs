@@ -50,6 +50,9 @@ impl RoleDataLoads {
                 self.assignments.confirm(read_at);
                 self.metrics.snapshot_load(LoadResult::Unchanged);
                 self.metrics.snapshot_current(Source::Files, read_at);
+                if self.trouble.load().is_some() {
+                    tracing::info!("role data is again what is in force");
+                }
                 self.trouble.publish(None);
             }
             LoadOutcome::HeldBack { shrunk, .. } => {

@@ -112,7 +112,11 @@ impl Serve {
         };
         runtime()?.block_on(async {
             let mut stop = StopSignal::listen()?;
-            let world = World::start(settings).await?;
+            let world = tokio::select! {
+                world = World::start(settings) => world?,
+                // It may wait for ever, for role data that somebody left there broken.
+                () = stop.received() => return Ok(()),
+            };
             let state = State {
                 ca_file: world.ca_file(),
                 token_endpoint: format!("{}/oauth2/v2.0/token", world.issuer.tenant_url()),
@@ -122,7 +126,8 @@ impl Serve {
             write_private(&state_file, &serde_json::to_string_pretty(&state)?)?;
             print(&guide::text(&world, &context.program, &directory, &records))?;
             stop.received().await;
-            print("stopping\n")?;
+            // Whoever read the guide may be gone: `portcullis dev | head`.
+            let _ = print("stopping\n");
             world.stop().await;
             fs::remove_file(&state_file)?;
             Ok(())

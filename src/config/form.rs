@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use http::Uri;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 use crate::keyvault::{Authority, NameError};
@@ -125,12 +126,25 @@ fn https(text: &str) -> Option<Uri> {
 
 /// A filter for the log.
 pub(super) fn log_filter(text: &str) -> Result<Box<str>, &'static str> {
-    match EnvFilter::builder().parse(text) {
-        Ok(_) if !text.trim().is_empty() => Ok(text.into()),
-        _ => Err(
+    match env_filter(text) {
+        Some(_) => Ok(text.into()),
+        None => Err(
             "expected a level such as `info`, or levels by module such as `info,portcullis=debug`",
         ),
     }
+}
+
+/// A filter as it will be used, unless it would silence by mistake.
+pub(crate) fn env_filter(text: &str) -> Option<EnvFilter> {
+    // A bare word that is no level would be taken for a target: `inof` would silence everything.
+    let is_directive = |directive: &str| {
+        let is_word = !directive.is_empty() && !directive.contains(char::is_whitespace);
+        is_word && (directive.contains('=') || directive.parse::<LevelFilter>().is_ok())
+    };
+    if !text.split(',').all(is_directive) {
+        return None;
+    }
+    EnvFilter::builder().with_regex(false).parse(text).ok()
 }
 
 /// The name of a query parameter that may pass besides those of `known`.

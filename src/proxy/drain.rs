@@ -21,9 +21,20 @@ impl DrainTrigger {
     pub fn start(&self) {
         self.0.send_replace(true);
     }
+
+    /// A further end that is told.
+    pub fn subscribe(&self) -> Drain {
+        Drain(self.0.subscribe())
+    }
 }
 
 impl Drain {
+    /// Whether draining has started.
+    pub fn has_started(&self) -> bool {
+        // An error means that the trigger is gone; see below.
+        *self.0.borrow() || self.0.has_changed().is_err()
+    }
+
     /// Waits until draining has started; returns at once if it has.
     pub async fn started(&mut self) {
         // An error means that the trigger is gone, and with it whoever would have used it.
@@ -38,8 +49,10 @@ mod tests {
     #[tokio::test]
     async fn every_clone_is_told_and_late_ones_too() {
         let (trigger, mut early) = channel();
+        assert!(!early.has_started());
         trigger.start();
-        let mut late = early.clone();
+        let mut late = trigger.subscribe();
+        assert!(early.has_started() && late.has_started());
         early.started().await;
         late.started().await;
     }
@@ -48,6 +61,7 @@ mod tests {
     async fn a_dropped_trigger_starts_draining() {
         let (trigger, mut drain) = channel();
         drop(trigger);
+        assert!(drain.has_started());
         drain.started().await;
     }
 }
