@@ -12,7 +12,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Failure, print, runtime, stop_signal};
+use super::{Context, Failure, StopSignal, print, runtime};
 use crate::clock::SystemClock;
 use crate::config::{AuditSink, Log, LogFormat};
 use crate::dev::people;
@@ -111,7 +111,11 @@ impl Serve {
             ..WorldSettings::new(directory.clone(), Arc::new(SystemClock))
         };
         runtime()?.block_on(async {
-            let world = World::start(settings).await?;
+            let mut stop = StopSignal::catch()?;
+            let world = tokio::select! {
+                world = World::start(settings) => world?,
+                () = stop.received() => return Ok(()),
+            };
             let state = State {
                 ca_file: world.ca_file(),
                 token_endpoint: format!("{}/oauth2/v2.0/token", world.issuer.tenant_url()),
@@ -120,7 +124,7 @@ impl Serve {
             let state_file = directory.join(STATE_FILE);
             write_private(&state_file, &serde_json::to_string_pretty(&state)?)?;
             print(&guide::text(&world, &context.program, &directory, &records))?;
-            stop_signal().await?;
+            stop.received().await;
             print("stopping\n")?;
             world.stop().await;
             fs::remove_file(&state_file)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::{Context, Failure, runtime, stop_signal};
+use super::{Context, Failure, StopSignal, runtime};
 use crate::app::App;
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -24,8 +24,9 @@ impl Run {
         let config = Config::load(&self.config, context.environment.iter().cloned())?;
         telemetry::init(&config.log)?;
         runtime()?.block_on(async {
+            let mut stop = StopSignal::catch()?;
             let app = App::start(config, Arc::new(SystemClock)).await?;
-            stop_signal().await?;
+            stop.received().await;
             tracing::info!("draining");
             app.stop().await;
             Ok(())
