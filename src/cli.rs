@@ -36,6 +36,7 @@ enum Command {
 #[derive(Debug)]
 struct Context {
     /// The program as it was called, for texts that repeat it.
+    #[cfg(feature = "dev")]
     program: String,
     /// The environment, where it is text.
     environment: Vec<(String, String)>,
@@ -53,6 +54,7 @@ pub fn main(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    #[cfg(feature = "dev")]
     let program = arguments
         .first()
         .map_or_else(String::new, |a| a.to_string_lossy().into_owned());
@@ -61,6 +63,7 @@ pub fn main(
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     let context = Context {
+        #[cfg(feature = "dev")]
         program,
         environment,
     };
