@@ -116,7 +116,7 @@ impl Pipeline {
         body: &RequestBody,
         trail: &mut Trail,
     ) -> Result<Admitted, Rejection> {
-        let selected = self.table.select(peer, parts).map_err(Rejection::from)?;
+        let selected = self.table.select(peer, parts)?;
         let vault = self.vault(selected.vault)?;
         trail.vault = Some(selected.vault);
         trail
@@ -126,9 +126,9 @@ impl Pipeline {
         let token = authn::bearer(&parts.headers)
             .map_err(|error| self.no_token(error, &vault.config, trail))?;
         let caller = self.authenticate(&vault.config, &token, trail).await?;
-        headers::inspect(parts, body).map_err(Rejection::from)?;
+        headers::inspect(parts, body)?;
         let operation = self.operation(parts, trail)?;
-        body.check_declared_length().map_err(Rejection::from)?;
+        body.check_declared_length()?;
         let permit = self.authorize(&caller, operation, &selected, trail)?;
         Ok(Admitted {
             permit,
@@ -172,12 +172,11 @@ impl Pipeline {
     ) -> Result<Permit, Rejection> {
         let began = Instant::now();
         let now = self.clock.now();
-        let in_force = self.assignments.fresh(now).map_err(Rejection::from)?;
+        let in_force = self.assignments.fresh(now)?;
         let claims = caller.claims();
         let entitlements = self
             .assignments
-            .entitlements(&in_force.set, claims, selected.vault)
-            .map_err(Rejection::from)?;
+            .entitlements(&in_force.set, claims, selected.vault)?;
         let resource = entitlements.resource(&operation);
         let decision = rbac::decide(operation, &entitlements, now);
         let took = began.elapsed();
