@@ -321,8 +321,9 @@ impl Proof {
                     .ok_or_else(|| "signing keys are missing or too old".to_owned())
             })
             .check_with_note("assignments", move || {
-                let trouble = Option::clone(&trouble.load());
-                match (in_force.fresh(data_clock.now()), trouble) {
+                // In this order: trouble is taken back before what ends it is in force.
+                let fresh = in_force.fresh(data_clock.now());
+                match (fresh, Option::clone(&trouble.load())) {
                     // The last good set is in force, but not for ever.
                     (Ok(_), trouble) => Ok(trouble),
                     (Err(error), Some(trouble)) => Err(format!("{error}: {trouble}")),

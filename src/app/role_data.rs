@@ -35,6 +35,8 @@ impl RoleDataLoads {
     pub(super) fn take(&self, outcome: LoadOutcome) {
         match outcome {
             LoadOutcome::Fresh { loaded, read_at } => {
+                // First: nobody sees the new set beside the trouble with the old one.
+                self.trouble.publish(None);
                 let set = self
                     .assignments
                     .publish(&loaded.data, loaded.fingerprint, read_at);
@@ -43,17 +45,16 @@ impl RoleDataLoads {
                 self.metrics.snapshot(&revision, Source::Files);
                 self.metrics.snapshot_current(Source::Files, read_at);
                 self.count(&loaded, set.census());
-                self.trouble.publish(None);
                 tell(&revision, &loaded.report, set.census());
             }
             LoadOutcome::Unchanged { read_at } => {
-                self.assignments.confirm(read_at);
-                self.metrics.snapshot_load(LoadResult::Unchanged);
-                self.metrics.snapshot_current(Source::Files, read_at);
                 if self.trouble.load().is_some() {
                     tracing::info!("role data is again what is in force");
                 }
                 self.trouble.publish(None);
+                self.assignments.confirm(read_at);
+                self.metrics.snapshot_load(LoadResult::Unchanged);
+                self.metrics.snapshot_current(Source::Files, read_at);
             }
             LoadOutcome::HeldBack { shrunk, .. } => {
                 self.metrics.snapshot_load(LoadResult::HeldBack);

@@ -125,6 +125,13 @@ impl Administration {
         lines.map(series).collect()
     }
 
+    /// Waits until at least so many loads of role data ended with `result`. A load is in force a
+    /// moment before it is counted.
+    #[track_caller]
+    pub(crate) fn loaded(self, result: &str, count: f64) -> impl Future<Output = ()> {
+        until(async move || (self.loads(result).await >= count).then_some(()))
+    }
+
     /// How many loads of role data ended with `result`.
     pub(crate) async fn loads(self, result: &str) -> f64 {
         self.metrics().await[&format!(r#"portcullis_snapshot_loads_total{{result="{result}"}}"#)]
