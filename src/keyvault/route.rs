@@ -21,8 +21,8 @@ pub enum RouteError {
     /// A path no client of Key Vault sends: an escape, a dot segment, a stray slash.
     #[error("the request path is malformed: {0}")]
     BadPath(&'static str),
-    /// A name outside Key Vault's grammar.
-    #[error("the request URI contains an invalid name: {name}")]
+    /// A name outside Key Vault's grammar; the text is Key Vault's own.
+    #[error("The request URI contains an invalid name: {name}")]
     BadName {
         /// The name, which has no control characters and at most 127 bytes.
         name: Box<str>,

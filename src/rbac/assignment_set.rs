@@ -291,12 +291,20 @@ fn all_grants(
         let grant = compile_grant(assignment, &instances, roles, census);
         grants.push((assignment.principal, grant));
     }
-    census.orphan_schedule_instances = schedules
+    let repeats = |instance: &&ScheduleInstance| {
+        instance.member_type == MemberType::Group
+            || listed.contains(&instance.origin.unwrap_or(instance.id))
+            || (instance.origin.is_none()
+                && data
+                    .role_assignments
+                    .iter()
+                    .any(|assignment| is_behind(instance, assignment)))
+    };
+    let orphans = data
+        .schedule_instances
         .iter()
-        .filter(|(id, _)| !listed.contains(id))
-        .flat_map(|(_, found)| found)
-        .filter(|instance| instance.member_type != MemberType::Group)
-        .count();
+        .filter(|instance| !repeats(instance));
+    census.orphan_schedule_instances = orphans.count();
     grants
 }
 
