@@ -238,8 +238,8 @@ pub fn to_vault(
             headers.append(name, value.clone());
         }
     }
-    if TraceParent::from_headers(client).is_none() {
-        // W3C: a broken `traceparent` takes its `tracestate` along.
+    if TraceParent::from_headers(&headers).is_none() {
+        // W3C: a `traceparent` that is broken, or not passed on, takes its `tracestate` along.
         headers.remove("traceparent");
         headers.remove("tracestate");
     }

@@ -295,3 +295,23 @@ fn an_answer_with_two_framings_is_refused() {
         AnswerHeaderError::Framing
     );
 }
+
+#[test]
+fn a_tracestate_goes_with_its_traceparent_or_not_at_all() {
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let of = |traceparent, connection| {
+        let headers = [
+            ("traceparent", traceparent),
+            ("tracestate", "a=b"),
+            ("connection", connection),
+        ];
+        let sent = sent(&headers, "kv.example");
+        (
+            sent.contains_key("traceparent"),
+            sent.contains_key("tracestate"),
+        )
+    };
+    assert_eq!(of(trace, "close"), (true, true));
+    assert_eq!(of("00-0-0-00", "close"), (false, false));
+    assert_eq!(of(trace, "traceparent"), (false, false));
+}
