@@ -219,23 +219,53 @@ impl RoleActions {
     }
 }
 
-/// Schedule instances by the role assignment they stand behind.
-fn schedules(data: &RoleData) -> HashMap<AssignmentId, Vec<&ScheduleInstance>> {
-    let mut schedules: HashMap<AssignmentId, Vec<&ScheduleInstance>> = HashMap::new();
-    for instance in &data.schedule_instances {
-        schedules
-            .entry(instance.origin.unwrap_or(instance.id))
-            .or_default()
-            .push(instance);
-    }
-    schedules
+/// What a role assignment says: who holds which role where.
+type Said<'data> = (ObjectId, RoleDefinitionId, &'data Scope);
+
+fn said_by(assignment: &RoleAssignment) -> Said<'_> {
+    (
+        assignment.principal,
+        assignment.role_definition,
+        &assignment.scope,
+    )
 }
 
-/// Whether an instance that does not name its role assignment says the same as `assignment`.
-fn is_behind(instance: &ScheduleInstance, assignment: &RoleAssignment) -> bool {
-    instance.principal == assignment.principal
-        && instance.role_definition == assignment.role_definition
-        && instance.scope == assignment.scope
+fn repeated_by(instance: &ScheduleInstance) -> Said<'_> {
+    (
+        instance.principal,
+        instance.role_definition,
+        &instance.scope,
+    )
+}
+
+/// Schedule instances by the role assignment they stand behind.
+#[derive(Default)]
+struct Schedules<'data> {
+    named: HashMap<AssignmentId, Vec<&'data ScheduleInstance>>,
+    /// Those that do not name it; they say the same as it.
+    unnamed: HashMap<Said<'data>, Vec<&'data ScheduleInstance>>,
+}
+
+impl<'data> Schedules<'data> {
+    fn of(data: &'data RoleData) -> Self {
+        let mut schedules = Self::default();
+        for instance in &data.schedule_instances {
+            let named = instance.origin.unwrap_or(instance.id);
+            schedules.named.entry(named).or_default().push(instance);
+            if instance.origin.is_none() {
+                let unnamed = schedules.unnamed.entry(repeated_by(instance));
+                unnamed.or_default().push(instance);
+            }
+        }
+        schedules
+    }
+
+    fn behind(&self, assignment: &RoleAssignment) -> Vec<&'data ScheduleInstance> {
+        let named = self.named.get(&assignment.id);
+        let unnamed = self.unnamed.get(&said_by(assignment));
+        let found = named.into_iter().chain(unnamed);
+        found.flatten().copied().collect()
+    }
 }
 
 /// Those of `found`, the instances that stand behind `assignment`, that bound it in time.
@@ -267,22 +297,14 @@ fn all_grants(
     roles: &HashMap<RoleDefinitionId, RoleActions>,
     census: &mut Census,
 ) -> Vec<(ObjectId, Grant)> {
-    let schedules = schedules(data);
-    let unnamed: Vec<&ScheduleInstance> = data
-        .schedule_instances
-        .iter()
-        .filter(|instance| instance.origin.is_none())
-        .collect();
+    let schedules = Schedules::of(data);
     let mut listed = HashSet::with_capacity(data.role_assignments.len());
+    let mut said = HashSet::with_capacity(data.role_assignments.len());
     let mut grants = Vec::with_capacity(data.role_assignments.len());
     for assignment in &data.role_assignments {
         listed.insert(assignment.id);
-        let mut found = schedules.get(&assignment.id).cloned().unwrap_or_default();
-        found.extend(
-            unnamed
-                .iter()
-                .filter(|instance| is_behind(instance, assignment)),
-        );
+        said.insert(said_by(assignment));
+        let found = schedules.behind(assignment);
         if assignment.principal_deleted {
             census.deleted_principal += 1;
             continue;
@@ -294,11 +316,7 @@ fn all_grants(
     let repeats = |instance: &&ScheduleInstance| {
         instance.member_type == MemberType::Group
             || listed.contains(&instance.origin.unwrap_or(instance.id))
-            || (instance.origin.is_none()
-                && data
-                    .role_assignments
-                    .iter()
-                    .any(|assignment| is_behind(instance, assignment)))
+            || (instance.origin.is_none() && said.contains(&repeated_by(instance)))
     };
     let orphans = data
         .schedule_instances
