@@ -58,7 +58,8 @@ impl RefreshResult {
 /// Receives what is worth counting. Issuers are named by their configured name, so every label is
 /// bounded. Called on the request path: an implementation must be quick and must not block.
 pub trait AuthnEvents: fmt::Debug + Send + Sync + 'static {
-    /// A token was judged: accepted, or refused for the given defect.
+    /// Credentials were judged: accepted, or refused for the given defect, which is neither
+    /// [`TokenDefect::NoToken`] nor [`TokenDefect::Internal`].
     fn token_judged(&self, issuer: &str, result: Result<(), TokenDefect>);
 
     /// A validated token was looked for in the cache.

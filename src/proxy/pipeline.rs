@@ -394,6 +394,7 @@ impl Pipeline {
         if error != BearerError::Absent {
             trail.record.sub_reason(error.defect().as_label());
         }
+        self.authenticator.refused_unread(&vault.issuer, error);
         self.unauthenticated(error.into(), vault)
     }
 
