@@ -67,8 +67,6 @@ reasons! {
     NotDataAction = "not_data_action",
     /// A role assignment allows it.
     OkAssignment = "ok_assignment",
-    /// Too many requests at once.
-    Overload = "overload",
     /// A proof-of-possession token, which cannot pass a proxy.
     PopUnsupported = "pop_unsupported",
     /// The assignment's role definition is not in the data.
