@@ -207,6 +207,18 @@ impl Authenticator {
         result
     }
 
+    /// Takes note of credentials that [`bearer()`] took no token from, brought to a vault that takes
+    /// tokens of the issuer named `issuer`. [`Self::authenticate`] never sees those. A request
+    /// without credentials is a challenge, and none of this.
+    pub fn refused_unread(&self, issuer: &str, error: BearerError) {
+        if error == BearerError::Absent {
+            return;
+        }
+        if let Some((name, _)) = self.issuers.get_key_value(issuer) {
+            self.events.token_judged(name, Err(error.defect()));
+        }
+    }
+
     async fn judge(&self, issuer: &TrustedIssuer, token: &str) -> Result<Arc<Caller>, AuthnError> {
         // Before anything is done with it, hashing included.
         if token.len() > MAX_TOKEN_BYTES {

@@ -314,7 +314,7 @@ impl AuditCounters {
 fn caches(families: &Families) -> Vec<(Cache, CacheResult, IntCounter)> {
     let mut counters = Vec::new();
     for cache in Cache::ALL {
-        for result in CacheResult::ALL {
+        for result in cache.results() {
             let labels = [cache.as_label(), result.as_label()];
             let counter = families.cache_requests.with_label_values(&labels);
             counters.push((*cache, *result, counter));

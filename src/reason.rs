@@ -29,7 +29,7 @@ reasons! {
     ActionNotGranted = "action_not_granted",
     /// The decision record could not be written.
     AuditUnavailable = "audit_unavailable",
-    /// The request body is too slow or broken.
+    /// The request body broke off, or stands where Key Vault has none.
     BadBody = "bad_body",
     /// A header that must be single appears more than once, or `Connection` names one it may not.
     BadHeader = "bad_header",
@@ -67,8 +67,6 @@ reasons! {
     NotDataAction = "not_data_action",
     /// A role assignment allows it.
     OkAssignment = "ok_assignment",
-    /// Too many requests at once.
-    Overload = "overload",
     /// A proof-of-possession token, which cannot pass a proxy.
     PopUnsupported = "pop_unsupported",
     /// The assignment's role definition is not in the data.

@@ -277,6 +277,13 @@ fn files_must_exist_unless_they_are_not_checked() {
         "{error}"
     );
     assert_eq!(error.lines().count(), 1);
+
+    fs::remove_dir(directory.path().join("assignments")).unwrap();
+    let error = Config::load(&path, []).unwrap_err().to_string();
+    assert!(
+        error.contains("expected a readable file or directory: No such file"),
+        "{error}"
+    );
 }
 
 #[test]

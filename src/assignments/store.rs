@@ -67,6 +67,15 @@ pub struct Assignments {
     entitlements: Cache<EntitlementsKey, Arc<Entitlements>>,
 }
 
+/// What one caller has, as it was found.
+#[derive(Clone, Debug)]
+pub struct Gathered {
+    /// What the caller has.
+    pub entitlements: Arc<Entitlements>,
+    /// Whether it was known from an earlier request.
+    pub known: bool,
+}
+
 /// Everything entitlements depend on, in full, so that no two callers can share an entry.
 type EntitlementsKey = (Revision, usize, Principals);
 
@@ -154,18 +163,24 @@ impl Assignments {
         set: &AssignmentSet,
         claims: &Claims,
         vault: usize,
-    ) -> Result<Arc<Entitlements>, StoreError> {
+    ) -> Result<Gathered, StoreError> {
         let principals = set.principals(claims.object_id, &claims.groups);
         let key = (set.revision(), vault, principals);
-        if let Some(found) = self.entitlements.get(&key) {
-            return Ok(found);
+        if let Some(entitlements) = self.entitlements.get(&key) {
+            return Ok(Gathered {
+                entitlements,
+                known: true,
+            });
         }
         let gathered = set
             .entitlements(&key.2, vault)
             .ok_or(StoreError::UnknownVault)?;
-        let gathered = Arc::new(gathered);
-        self.entitlements.insert(key, gathered.clone());
-        Ok(gathered)
+        let entitlements = Arc::new(gathered);
+        self.entitlements.insert(key, Arc::clone(&entitlements));
+        Ok(Gathered {
+            entitlements,
+            known: false,
+        })
     }
 }
 

@@ -61,8 +61,6 @@ pub struct PolicyFacts {
     pub role: Option<Arc<str>>,
     /// The deny assignment that denied.
     pub deny_assignment: Option<AssignmentId>,
-    /// How many assignments were looked at, if that was counted.
-    pub evaluated: Option<usize>,
     /// What came closest to allowing.
     pub nearest: Option<NearestMiss>,
 }

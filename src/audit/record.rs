@@ -146,8 +146,6 @@ pub(super) struct PolicyFields<'a> {
     pub(super) assignment: Option<Shown<AssignmentId>>,
     pub(super) role: Option<Cow<'a, str>>,
     pub(super) deny_assignment: Option<Shown<AssignmentId>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) evaluated: Option<usize>,
     pub(super) nearest: Option<NearestFields<'a>>,
 }
 

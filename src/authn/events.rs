@@ -16,17 +16,6 @@ pub enum CacheLookup {
     Stale,
 }
 
-impl CacheLookup {
-    /// The value of a metric's `result` label.
-    pub const fn as_label(self) -> &'static str {
-        match self {
-            Self::Hit => "hit",
-            Self::Miss => "miss",
-            Self::Stale => "stale",
-        }
-    }
-}
-
 /// How one attempt to read an issuer's keys ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RefreshResult {
@@ -40,25 +29,11 @@ pub enum RefreshResult {
     Ok,
 }
 
-impl RefreshResult {
-    /// Every result, for initialising metrics.
-    pub const ALL: [Self; 4] = [Self::Discovery, Self::Document, Self::Fetch, Self::Ok];
-
-    /// The value of a metric's `result` label.
-    pub const fn as_label(self) -> &'static str {
-        match self {
-            Self::Discovery => "discovery",
-            Self::Document => "document",
-            Self::Fetch => "fetch",
-            Self::Ok => "ok",
-        }
-    }
-}
-
 /// Receives what is worth counting. Issuers are named by their configured name, so every label is
 /// bounded. Called on the request path: an implementation must be quick and must not block.
 pub trait AuthnEvents: fmt::Debug + Send + Sync + 'static {
-    /// A token was judged: accepted, or refused for the given defect.
+    /// Credentials were judged: accepted, or refused for the given defect, which is neither
+    /// [`TokenDefect::NoToken`] nor [`TokenDefect::Internal`].
     fn token_judged(&self, issuer: &str, result: Result<(), TokenDefect>);
 
     /// A validated token was looked for in the cache.

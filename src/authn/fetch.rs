@@ -31,7 +31,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) enum FetchError {
     #[error("the discovery document is not a JSON object with `issuer` and `jwks_uri`")]
     Discovery,
-    #[error("the discovery document names an issuer that is not configured")]
+    #[error("the discovery document names an issuer that is not one of the configured `issuers`")]
     DiscoveryIssuer,
     #[error("the `jwks_uri` of the discovery document is not https on the same host and port")]
     DiscoveryKeys,

@@ -188,7 +188,8 @@ pub(super) fn file(path: &Path) -> Result<(), String> {
 
 /// A file, or a directory that can be listed.
 pub(super) fn file_or_directory(path: &Path) -> Result<(), String> {
-    if !path.is_dir() {
+    let expected = |error| format!("expected a readable file or directory: {error}");
+    if !fs::metadata(path).map_err(expected)?.is_dir() {
         return file(path);
     }
     fs::read_dir(path)

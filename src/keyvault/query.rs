@@ -23,8 +23,9 @@ pub enum QueryError {
     /// A name occurs twice.
     #[error("the query parameter `{0}` occurs more than once")]
     Duplicate(Box<str>),
-    /// A name is not one of Key Vault's, or is not spelled as Key Vault spells it.
-    #[error("the query has a parameter that Key Vault does not have")]
+    /// A name is not one of Key Vault's, or is not spelled as Key Vault spells it. The text does
+    /// not repeat it: what stands there may be a secret that somebody put in the wrong place.
+    #[error("the query has an unknown parameter; expected {}", Query::KNOWN.join(", "))]
     Unknown,
     /// `maxresults` is not a number from 1 to 25.
     #[error("maxresults must be a number from 1 to 25")]
@@ -148,6 +149,7 @@ fn decode(text: &str) -> Result<String, QueryError> {
 
 #[cfg(test)]
 mod tests {
+
     use super::*;
 
     fn rendered(text: &str) -> Result<String, QueryError> {
@@ -226,5 +228,16 @@ mod tests {
     #[test]
     fn a_configured_parameter_passes() {
         assert!(Query::parse("api-version=7.4&trace=1", &["trace".into()]).is_ok());
+    }
+
+    #[test]
+    fn an_unknown_parameter_is_told_what_is_known_and_not_repeated() {
+        let error = Query::parse("api-version=7.4&sig=secret", &[]).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            Query::KNOWN.iter().all(|known| text.contains(known)),
+            "{text}"
+        );
+        assert!(!text.contains("sig") && !text.contains("secret"), "{text}");
     }
 }

@@ -72,7 +72,7 @@ families! {
         ["listener"],
         "When the listener's certificate ends, in Unix time.";
     authn: IntCounterVec, "portcullis_authn_total", ["issuer", "result"],
-        "Tokens examined, by result; those found in the cache included.";
+        "Credentials examined, by result; tokens found in the cache included, challenges not.";
     jwks_refresh: IntCounterVec, "portcullis_jwks_refresh_total", ["issuer", "result"],
         "Attempts to fetch signing keys, by result.";
     jwks_last_success: GaugeVec, "portcullis_jwks_last_success_timestamp_seconds", ["issuer"],

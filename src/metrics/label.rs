@@ -23,8 +23,8 @@ macro_rules! labels {
 labels! {
     /// Which cache was asked.
     Cache {
-        /// Transitive groups by caller.
-        Group = "group",
+        /// What callers have in a vault, gathered from the role data in use.
+        Entitlements = "entitlements",
         /// Validated tokens.
         Token = "token",
     }
@@ -37,10 +37,18 @@ labels! {
         Hit = "hit",
         /// It did not.
         Miss = "miss",
-        /// It knew that there is no value.
-        Negative = "negative",
-        /// It had one that was too old.
+        /// It had one that counts no longer.
         Stale = "stale",
+    }
+}
+
+impl Cache {
+    /// What this cache can answer. Entitlements are never stale: their key has the revision.
+    pub(super) const fn results(self) -> &'static [CacheResult] {
+        match self {
+            Self::Entitlements => &[CacheResult::Hit, CacheResult::Miss],
+            Self::Token => CacheResult::ALL,
+        }
     }
 }
 

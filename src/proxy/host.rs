@@ -22,7 +22,10 @@ const LISTENER_PORT: u16 = 0;
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum HostError {
     /// A host that is absent, malformed, given twice or given differently in two places.
-    #[error("the request names its host not at all, wrongly or in two ways")]
+    #[error(
+        "the request's host is missing, malformed or contradicted; expected one host, the same in \
+         the Host header, the request line and the TLS handshake"
+    )]
     BadHost,
     /// A host that is none of ours.
     #[error("the request is for a host that is not served here")]

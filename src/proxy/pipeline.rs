@@ -20,15 +20,15 @@ use super::host::{Selected, VaultTable};
 use super::listen::Peer;
 use super::reject::{Rejection, VaultLine};
 use super::upstream::{ForwardRequest, ForwardedResponse, Upstream};
-use crate::assignments::store::Assignments;
+use crate::assignments::store::{Assignments, Gathered, InForce};
 use crate::audit::{AuditError, AuditGuard, AuditLog, ResultGuard, UpstreamAnswer};
 use crate::authn::{self, Authenticator, AuthnError, BearerError};
 use crate::clock::Clock;
 use crate::config;
 use crate::keyvault::{Operation, OperationKind, route};
-use crate::metrics::Metrics;
-use crate::principal::Caller;
-use crate::rbac::{self, Decision, Permit};
+use crate::metrics::{Cache, CacheResult, Metrics};
+use crate::principal::{Caller, Claims};
+use crate::rbac::{self, Decision, Entitlements, Permit};
 use crate::reason::{Reason, Verdict};
 use crate::secret::BearerToken;
 use crate::traceparent::TraceParent;
@@ -174,9 +174,7 @@ impl Pipeline {
         let now = self.clock.now();
         let in_force = self.assignments.fresh(now)?;
         let claims = caller.claims();
-        let entitlements = self
-            .assignments
-            .entitlements(&in_force.set, claims, selected.vault)?;
+        let entitlements = self.entitlements(&in_force, claims, selected.vault)?;
         let resource = entitlements.resource(&operation);
         let decision = rbac::decide(operation, &entitlements, now);
         let took = began.elapsed();
@@ -204,6 +202,27 @@ impl Pipeline {
                 Err(Rejection::forbidden(&denial, claims, &resource, &line))
             }
         }
+    }
+
+    fn entitlements(
+        &self,
+        in_force: &InForce,
+        claims: &Claims,
+        vault: usize,
+    ) -> Result<Arc<Entitlements>, Rejection> {
+        let Gathered {
+            entitlements,
+            known,
+        } = self
+            .assignments
+            .entitlements(&in_force.set, claims, vault)?;
+        let result = if known {
+            CacheResult::Hit
+        } else {
+            CacheResult::Miss
+        };
+        self.metrics.cache(Cache::Entitlements, result);
+        Ok(entitlements)
     }
 
     /// Writes the decision down, and only then forwards.
@@ -393,6 +412,7 @@ impl Pipeline {
         if error != BearerError::Absent {
             trail.record.sub_reason(error.defect().as_label());
         }
+        self.authenticator.refused_unread(&vault.issuer, error);
         self.unauthenticated(error.into(), vault)
     }
 

@@ -259,7 +259,6 @@ const fn status_of(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::ScopeMismatch => (StatusCode::FORBIDDEN, "Forbidden"),
         Reason::AuditUnavailable
         | Reason::KeysUnavailable
-        | Reason::Overload
         | Reason::SnapshotMissing
         | Reason::SnapshotStale => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
         Reason::UpstreamError => (StatusCode::BAD_GATEWAY, "BadGateway"),

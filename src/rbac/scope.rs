@@ -45,7 +45,7 @@ impl Scope {
     }
 
     /// Whether this is the root of the tenant, above every subscription.
-    pub fn is_root(&self) -> bool {
+    fn is_root(&self) -> bool {
         &*self.0 == "/"
     }
 

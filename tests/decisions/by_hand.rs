@@ -1,34 +1,35 @@
+//! Cases written by hand: what each rule of Azure gives and takes.
+
 use portcullis::keyvault::OperationKind;
 use portcullis::principal::{Guid, TokenGroups};
 use portcullis::rbac::{
-    AssignmentId, ConditionText, DenyAssignment, DenyEffect, DenyPrincipal, MemberType, Permission,
-    PrincipalType, RoleAssignment, RoleData, RoleDefinition, RoleDefinitionId, ScheduleInstance,
-    Scope, VaultScope, Window,
+    AssignmentId, ConditionText, DenyAssignment, DenyEffect, DenyPrincipal, Permission,
+    PrincipalType, RoleAssignment, RoleData, RoleDefinition, RoleDefinitionId, Scope, VaultScope,
 };
 use portcullis::reason::Reason;
 
 use super::tenant::{SUBSCRIPTION, at, named_operation, object_id};
 use super::{Question, allows, assert_reason, denial};
 
-const ALICE: u64 = 0;
-const GROUP: u64 = 3;
+pub(crate) const ALICE: u64 = 0;
+pub(crate) const GROUP: u64 = 3;
 
-fn vault_id() -> String {
+pub(crate) fn vault_id() -> String {
     format!("{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv1")
 }
 
-fn vault() -> VaultScope {
+pub(crate) fn vault() -> VaultScope {
     VaultScope {
         scope: vault_id().parse().unwrap(),
         management_groups: Some(vec!["platform".parse().unwrap()]),
     }
 }
 
-fn id(n: u128) -> AssignmentId {
+pub(crate) fn id(n: u128) -> AssignmentId {
     AssignmentId(Guid::from_u128(n))
 }
 
-fn role(data_actions: &[&str], not_data_actions: &[&str]) -> RoleDefinition {
+pub(crate) fn role(data_actions: &[&str], not_data_actions: &[&str]) -> RoleDefinition {
     let boxed = |patterns: &[&str]| patterns.iter().map(|p| (*p).into()).collect();
     RoleDefinition {
         id: RoleDefinitionId(Guid::from_u128(1)),
@@ -41,7 +42,7 @@ fn role(data_actions: &[&str], not_data_actions: &[&str]) -> RoleDefinition {
     }
 }
 
-fn held(principal: u64, scope: &str) -> RoleAssignment {
+pub(crate) fn held(principal: u64, scope: &str) -> RoleAssignment {
     RoleAssignment {
         id: id(100),
         scope: scope.parse().unwrap(),
@@ -52,7 +53,7 @@ fn held(principal: u64, scope: &str) -> RoleAssignment {
     }
 }
 
-fn tenant(role: RoleDefinition, assignment: RoleAssignment) -> RoleData {
+pub(crate) fn tenant(role: RoleDefinition, assignment: RoleAssignment) -> RoleData {
     RoleData {
         role_assignments: vec![assignment],
         role_definitions: [(role.id, role)].into(),
@@ -61,14 +62,14 @@ fn tenant(role: RoleDefinition, assignment: RoleAssignment) -> RoleData {
 }
 
 /// Alice holds everything on the vault.
-fn everything() -> RoleData {
+pub(crate) fn everything() -> RoleData {
     tenant(
         role(&["Microsoft.KeyVault/vaults/*"], &[]),
         held(ALICE, &vault_id()),
     )
 }
 
-fn asks(kind: OperationKind, name: &str) -> Question {
+pub(crate) fn asks(kind: OperationKind, name: &str) -> Question {
     Question {
         object_id: object_id(ALICE),
         token: TokenGroups::Absent,
@@ -233,101 +234,6 @@ fn the_nearest_miss_is_named() {
     assert!(nearest.scope.as_str().ends_with("/secrets/other"));
 }
 
-fn instance(window: Window) -> ScheduleInstance {
-    ScheduleInstance {
-        id: id(100),
-        origin: Some(id(100)),
-        scope: vault_id().parse().unwrap(),
-        principal: object_id(ALICE),
-        role_definition: RoleDefinitionId(Guid::from_u128(1)),
-        window,
-        ended: false,
-        member_type: MemberType::Direct,
-        condition: None,
-    }
-}
-
-#[test]
-fn an_activated_role_ends_to_the_second() {
-    let mut data = everything();
-    data.schedule_instances.push(instance(Window {
-        start: Some(at(3)),
-        end: Some(at(7)),
-    }));
-    for (second, allowed) in [(2, false), (3, true), (6, true), (7, false)] {
-        let question = Question {
-            now: at(second),
-            ..asks(OperationKind::SecretGet, "app")
-        };
-        assert_eq!(
-            allows(&data, &vault(), &question),
-            allowed,
-            "second {second}"
-        );
-        if !allowed {
-            assert_reason(&data, &vault(), &question, Reason::ExpiredGrant);
-        }
-    }
-}
-
-#[test]
-fn a_revoked_or_orphaned_schedule_instance_grants_nothing() {
-    let mut revoked = everything();
-    revoked.schedule_instances.push(ScheduleInstance {
-        ended: true,
-        ..instance(Window::default())
-    });
-    assert_reason(
-        &revoked,
-        &vault(),
-        &asks(OperationKind::SecretGet, "app"),
-        Reason::ExpiredGrant,
-    );
-    let mut orphaned = everything();
-    orphaned.role_assignments.clear();
-    orphaned
-        .schedule_instances
-        .push(instance(Window::default()));
-    assert_reason(
-        &orphaned,
-        &vault(),
-        &asks(OperationKind::SecretGet, "app"),
-        Reason::NoAssignment,
-    );
-}
-
-#[test]
-fn a_groups_assignment_ends_also_where_only_its_members_instance_tells_of_the_end() {
-    let mut data = everything();
-    data.role_assignments[0].principal = object_id(GROUP);
-    data.groups.insert(object_id(ALICE), vec![object_id(GROUP)]);
-    let through_group = ScheduleInstance {
-        member_type: MemberType::Group,
-        ..instance(Window {
-            start: Some(at(3)),
-            end: Some(at(7)),
-        })
-    };
-    data.schedule_instances.push(through_group);
-    let get = |second| Question {
-        now: at(second),
-        ..asks(OperationKind::SecretGet, "app")
-    };
-    assert!(allows(&data, &vault(), &get(6)));
-    assert_reason(&data, &vault(), &get(7), Reason::ExpiredGrant);
-    // The group's own is the one that counts where both are there.
-    data.schedule_instances.push(ScheduleInstance {
-        id: id(101),
-        principal: object_id(GROUP),
-        ..instance(Window {
-            start: Some(at(3)),
-            end: Some(at(9)),
-        })
-    });
-    assert!(allows(&data, &vault(), &get(8)));
-    assert_reason(&data, &vault(), &get(9), Reason::ExpiredGrant);
-}
-
 #[test]
 fn a_deny_assignment_finds_a_resource_group_whatever_the_case_of_its_letters() {
     let vault_in = |group: &str| vault_id().replace("/rg/", &format!("/{group}/"));
@@ -416,26 +322,6 @@ fn a_group_that_only_the_token_knows_can_take_away_and_not_give() {
         .exclude_principals
         .push(group_entry());
     assert_reason(&denied, &vault(), &member, Reason::DenyAssignment);
-}
-
-#[test]
-fn a_schedule_instance_without_an_origin_bounds_the_assignment_it_repeats() {
-    let mut data = everything();
-    let ended = Window {
-        start: None,
-        end: Some(at(1)),
-    };
-    data.schedule_instances.push(ScheduleInstance {
-        id: id(999),
-        origin: None,
-        ..instance(ended)
-    });
-    assert_reason(
-        &data,
-        &vault(),
-        &asks(OperationKind::SecretGet, "app"),
-        Reason::ExpiredGrant,
-    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use portcullis::dev::people;
 use serde_json::Value;
 
-use crate::ask::{Administration, soon};
+use crate::ask::{Administration, soon, until};
 use crate::keys::key_document;
 use crate::surroundings::{ISSUER, Surroundings, issuer_toml, listener, replace};
 
@@ -137,7 +137,14 @@ async fn a_broken_file_is_told_everywhere_while_the_last_good_set_decides() {
     let file = world.roles().join("role-assignments.json");
     let good = fs::read_to_string(&file).unwrap();
     let series = r#"portcullis_snapshot_loads_total{result="schema"}"#;
-    assert_eq!(administration.metrics().await[series], 0.0);
+    // A set is in force a moment before it is counted.
+    let counted = r#"portcullis_snapshot_objects{kind="role"}"#;
+    let before = until(async || {
+        let now = administration.metrics().await;
+        (now[counted] > 0.0).then_some(now)
+    })
+    .await;
+    assert_eq!(before[series], 0.0);
 
     let mut entries: Value = serde_json::from_str(&good).unwrap();
     entries[3]["principalId"] = "somebody".into();

@@ -78,6 +78,12 @@ async fn whatever_comes_without_a_token_is_challenged_before_it_is_looked_at() {
     );
     assert_eq!(metric("portcullis_denials_total", &[]).await, 0.0);
     assert_eq!(metric("portcullis_authn_total", &[]).await, 0.0);
+    // What is counted elsewhere, or under no issuer, is no series that stays 0.
+    let page = site.admin("/metrics").await;
+    for never in ["no_token", "internal"] {
+        let series = format!("result=\"{never}\"");
+        assert!(!page.text().contains(&series), "{never}");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use portcullis::dev::people::{self, GroupsClaim, PEOPLE, Person};
 use serde_json::{Value, json};
 
-use crate::site::{Setup, Site, VERSION, put, read};
+use crate::site::{SECRET, Setup, Site, VERSION, put, read};
 
 const SIGN: &str = r#"{"alg":"RS256","value":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#;
 
@@ -227,4 +227,24 @@ async fn a_record_names_the_assignment_that_allowed_and_the_one_that_came_neares
             .message()
             .contains(&format!("nearest: '{assignment}'"))
     );
+}
+
+#[tokio::test]
+async fn what_a_caller_has_is_gathered_once_and_counted() {
+    let site = Site::start().await;
+    let looked_up =
+        async |labels: &[&str]| site.metric("portcullis_cache_requests_total", labels).await;
+    let own = "cache=\"entitlements\"";
+    for _ in 0..3 {
+        let request = site.request("GET", SECRET);
+        let reply = read(request.bearer_auth(site.token(people::SECRETS_USER))).await;
+        assert_eq!(reply.status, 200);
+    }
+    assert_eq!(looked_up(&[own, "result=\"miss\""]).await, 1.0);
+    assert_eq!(looked_up(&[own, "result=\"hit\""]).await, 2.0);
+    // Of the token's cache there is its own count, and no series that can never move.
+    assert_eq!(looked_up(&["cache=\"token\""]).await, 3.0);
+    let page = site.admin("/metrics").await;
+    let series = |line: &&str| line.starts_with("portcullis_cache_requests_total{");
+    assert_eq!(page.text().lines().filter(series).count(), 5);
 }

@@ -197,8 +197,12 @@ async fn a_token_that_is_not_good_is_401_with_the_challenge_and_key_vaults_words
     assert_eq!(site.metric("portcullis_challenges_total", &[]).await, 0.0);
     let wrong = ["reason=\"wrong_tenant\"", "operation=\"unknown\""];
     assert_eq!(site.metric("portcullis_denials_total", &wrong).await, 2.0);
-    let expired = ["result=\"expired\""];
-    assert_eq!(site.metric("portcullis_authn_total", &expired).await, 1.0);
+    let authn = async |labels: &[&str]| site.metric("portcullis_authn_total", labels).await;
+    assert_eq!(authn(&["result=\"expired\""]).await, 1.0);
+    // Also what is refused before it is read as a token: its owners need to be found.
+    assert_eq!(authn(&["result=\"scheme\""]).await, 1.0);
+    assert_eq!(authn(&["result=\"repeated\""]).await, 1.0);
+    assert_eq!(authn(&[]).await, 17.0);
 }
 
 #[tokio::test]

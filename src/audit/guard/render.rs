@@ -109,7 +109,6 @@ fn policy_fields<'f>(policy: &'f PolicyFacts, cutter: &mut Cutter) -> PolicyFiel
         assignment: policy.assignment.map(Shown),
         role: cutter.cut_some("policy.role", policy.role.as_deref(), NAME_BYTES),
         deny_assignment: policy.deny_assignment.map(Shown),
-        evaluated: policy.evaluated,
         nearest: policy.nearest.as_ref().map(|nearest| {
             let (role, detail) = (nearest.role.as_deref(), nearest.detail.as_deref());
             NearestFields {

@@ -59,7 +59,6 @@ fn full_guard(log: &AuditLog, text: &str, client: ClientFacts) -> AuditGuard {
         assignment: Some(GUID.parse().unwrap()),
         role: Some(text.into()),
         deny_assignment: Some(GUID.parse().unwrap()),
-        evaluated: Some(usize::MAX),
         nearest: Some(NearestMiss {
             assignment: Some(GUID.parse().unwrap()),
             role: Some(text.into()),
@@ -79,7 +78,6 @@ fn small_policy() -> PolicyFacts {
         assignment: None,
         role: None,
         deny_assignment: None,
-        evaluated: Some(7),
         nearest: Some(NearestMiss {
             assignment: Some(GUID.parse().unwrap()),
             role: Some("Key Vault Reader".into()),

@@ -33,7 +33,7 @@ pub(super) fn text(world: &World, program: &str, directory: &Path, records: &Pat
     );
     let _ = write!(
         text,
-        "Role data:  {} (edit a file, and the change is in force)\nRecords:    tail -f {}\nMetrics:    curl http://{}/metrics\nStop:       Ctrl-C\n",
+        "Role data:  {} (edit a file, and the change is in force until the next start)\nRecords:    tail -f {}\nMetrics:    curl http://{}/metrics\nStop:       Ctrl-C\n",
         world.role_directory().display(),
         shell(records.display()),
         world.proxy.admin_address(),

@@ -40,7 +40,6 @@ fn policy(revision: Revision, in_force: &InForce, now: SystemTime) -> PolicyFact
         assignment: None,
         role: None,
         deny_assignment: None,
-        evaluated: None,
         nearest: None,
     }
 }
