@@ -271,8 +271,8 @@ impl<'data> Schedules<'data> {
 /// Those of `found`, the instances that stand behind `assignment`, that bound it in time.
 ///
 /// An instance that reaches its principal through a group repeats the group's own, so the latter
-/// counts. SECURITY: an export made for one person lists nothing but the former; those that name it then bound
-/// the group's assignment, which would otherwise have no end.
+/// counts. SECURITY: an export made for one person lists nothing but the former; those that name
+/// the group's assignment then bound it, which would otherwise have no end.
 fn bounding<'data>(
     assignment: &RoleAssignment,
     found: &[&'data ScheduleInstance],

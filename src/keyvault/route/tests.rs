@@ -1,3 +1,5 @@
+//! What request lines are operations, and what is refused.
+
 use super::*;
 
 const VERSION: &str = "1d89273b3c364e018f939c2f0d151622";

@@ -1,3 +1,5 @@
+//! Request heads with one reading, and with two.
+
 use std::sync::Mutex;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,3 +1,5 @@
+//! Which headers cross, and which requests are refused for theirs.
+
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{Empty, Full};

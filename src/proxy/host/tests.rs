@@ -1,3 +1,5 @@
+//! Which vault a request selects.
+
 use http::Request;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What is rewritten in an answer, and what never is.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
