@@ -88,8 +88,8 @@ pub struct Entitlements {
 impl AssignmentSet {
     /// The caller's own id and groups.
     ///
-    /// Role data that knows the principal has the last word on the groups that grant, so that leaving
-    /// a group takes effect with the next load and not with the next token.
+    /// Role data that knows the principal has the last word on the groups that grant, so that
+    /// leaving a group takes effect with the next load and not with the next token.
     pub fn principals(&self, object_id: ObjectId, token: &TokenGroups) -> Principals {
         let membership = match (self.groups.get(&object_id), token) {
             (Some(groups), _) | (None, TokenGroups::Present(groups)) => {
