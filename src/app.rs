@@ -4,6 +4,7 @@
 mod counting;
 mod role_data;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio::task::JoinSet;
 use crate::admin::{AdminError, AdminListener, Readiness};
 use crate::assignments::store::{self, Assignments};
 use crate::assignments::watch::{self, WatchHandle};
+use crate::attributes::{Surroundings, VaultFacts};
 use crate::audit::{AuditError, AuditLog};
 use crate::authn::{Authenticator, RefreshHandle, SetupError};
 use crate::clock::Clock;
@@ -135,6 +137,7 @@ impl App {
             metrics: Arc::clone(&metrics),
             extra_query_parameters: config.extra_query_parameters,
             total_timeout: config.limits.total_timeout,
+            surroundings: Surroundings::default(),
         });
 
         let loads = RoleDataLoads::new(publisher, Arc::clone(&metrics));
@@ -267,6 +270,19 @@ fn vault_scope(vault: &config::Vault) -> VaultScope {
     }
 }
 
+fn vault_facts(vault: &config::Vault) -> VaultFacts {
+    VaultFacts {
+        name: vault.name.as_str().into(),
+        id: vault.resource_id.to_string().into(),
+        location: vault.location.clone(),
+        sku: None,
+        public_network_access: None,
+        enable_purge_protection: None,
+        enable_soft_delete: None,
+        tags: BTreeMap::new(),
+    }
+}
+
 async fn bind(
     config: &Config,
     metrics: &Metrics,
@@ -301,6 +317,7 @@ fn ways_to_vaults(
         Ok(GuardedVault {
             config: vault.clone(),
             upstream,
+            facts: vault_facts(vault),
         })
     };
     config.vaults.iter().map(way).collect()

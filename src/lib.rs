@@ -40,7 +40,7 @@
 //! ```text
 //! main -> cli -> app -> { proxy, authn, assignments, admin, audit, metrics, telemetry, config }
 //! proxy::pipeline -> { authn, assignments, audit, metrics } -> core
-//! core: rbac -> keyvault, principal, reason
+//! core: rbac -> attributes -> abac -> keyvault, principal, reason
 //! ```
 //!
 //! The core is pure: time, attributes and role data are arguments. Adapters do not know each
@@ -65,9 +65,11 @@
 //! In XACML's words the proxy is the policy enforcement point, [`rbac::decide()`] the policy decision
 //! point, [`assignments`] the policy information point, and Azure the policy administration point.
 
+pub mod abac;
 pub mod admin;
 pub mod app;
 pub mod assignments;
+pub mod attributes;
 pub mod audit;
 pub mod authn;
 pub mod cli;

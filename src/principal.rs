@@ -129,8 +129,41 @@ pub struct Claims {
     pub kind: CallerKind,
     /// The `groups` claim.
     pub groups: TokenGroups,
+    /// What else it says, for conditions.
+    pub evidence: Evidence,
     /// When the token ends.
     pub expires_at: SystemTime,
+}
+
+/// What a token says about its principal and its sign-in, for conditions only: nothing of this
+/// grants by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// App roles (`roles`).
+    pub roles: Box<[Box<str>]>,
+    /// Delegated scopes (`scp`).
+    pub scopes: Box<[Box<str>]>,
+    /// How the user signed in (`amr`).
+    pub authentication_methods: Box<[Box<str>]>,
+    /// The authentication context class (`acr`).
+    pub authentication_context: Option<Box<str>>,
+    /// When the user signed in (`auth_time`).
+    pub authenticated_at: Option<SystemTime>,
+    /// The Kubernetes workload it was issued to (`kubernetes.io`).
+    pub workload: Option<Workload>,
+}
+
+/// A Kubernetes workload, from a bound service account token.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Workload {
+    /// Its namespace.
+    pub namespace: Option<Box<str>>,
+    /// Its service account.
+    pub service_account: Option<Box<str>>,
+    /// Its pod.
+    pub pod: Option<Box<str>>,
+    /// The node the pod runs on.
+    pub node: Option<Box<str>>,
 }
 
 /// The authenticated principal of one request.

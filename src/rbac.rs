@@ -53,7 +53,7 @@ pub use assignment::{
     PrincipalType, RoleAssignment, RoleData, ScheduleInstance, Window,
 };
 pub use assignment_set::{AssignmentSet, Census, Revision, VaultScope};
-pub use decide::{Decision, Denial, GrantedBy, Miss, NearestMiss, Permit, decide};
+pub use decide::{Decision, Denial, GrantedBy, Miss, NearestMiss, Permit, Undecided, decide};
 pub use entitlements::{Entitlements, Membership, Principals};
 pub use role::{Permission, RoleDefinition, RoleDefinitionId, matches};
 pub use scope::{ManagementGroup, Scope, ScopeError};

@@ -47,7 +47,11 @@ reasons! {
     BodyTooLarge = "body_too_large",
     /// The client went away before there was an answer.
     ClientGone = "client_gone",
-    /// A condition stands on the only assignments that would grant, and is not evaluated yet.
+    /// The condition on the nearest role assignment needs an attribute that the request lacks.
+    ConditionAttributeMissing = "condition_attribute_missing",
+    /// The condition on the nearest role assignment does not hold.
+    ConditionFalse = "condition_false",
+    /// The condition on the nearest role assignment cannot be read, so it never grants.
     ConditionUnsupported = "condition_unsupported",
     /// A deny assignment applies.
     DenyAssignment = "deny_assignment",
@@ -57,6 +61,8 @@ reasons! {
     InternalError = "internal_error",
     /// Signing keys were never loaded, or are older than their bound.
     KeysUnavailable = "keys_unavailable",
+    /// A condition depends on the object's metadata, and the vault did not give it.
+    MetadataUnavailable = "metadata_unavailable",
     /// The header asks for another verb than the request line has.
     MethodOverride = "method_override",
     /// No role assignment names the caller or a group of the caller.

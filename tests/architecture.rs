@@ -5,7 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms that decide: pure, synchronous, without I/O.
-const CORE: [&str; 4] = ["keyvault", "principal", "rbac", "reason"];
+const CORE: [&str; 6] = [
+    "abac",
+    "attributes",
+    "keyvault",
+    "principal",
+    "rbac",
+    "reason",
+];
 
 /// What the core may name besides itself. `http` is there for `http::Method` in `keyvault::route`.
 const CORE_MAY_USE: [&str; 6] = ["std", "core", "thiserror", "uuid", "http", "super"];

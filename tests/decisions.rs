@@ -1,11 +1,14 @@
 //! Deciding, against a second evaluator, and properties that must hold in every tenant.
 #![cfg(test)]
 
+#[path = "support/facts.rs"]
+mod facts;
 #[path = "decisions/reference.rs"]
 mod reference;
 #[path = "decisions/tenant.rs"]
 mod tenant;
 
+use facts::Blank;
 use portcullis::keyvault::Operation;
 use portcullis::principal::{ObjectId, TokenGroups};
 use portcullis::rbac::{
@@ -54,7 +57,9 @@ fn compile(data: &RoleData, vault: &VaultScope) -> AssignmentSet {
 fn ask(set: &AssignmentSet, question: &Question) -> Decision {
     let principals = set.principals(question.object_id, &question.token);
     let entitlements = set.entitlements(&principals, 0).unwrap();
-    decide(question.operation.clone(), &entitlements, question.now)
+    let blank = Blank::new();
+    let facts = blank.facts(question.now);
+    decide(question.operation.clone(), &entitlements, &facts)
 }
 
 fn allows(data: &RoleData, vault: &VaultScope, question: &Question) -> bool {
@@ -227,6 +232,7 @@ mod windows;
 fn denial(data: &RoleData, vault: &VaultScope, question: &Question) -> Denial {
     match ask(&compile(data, vault), question) {
         Decision::Allow(permit) => panic!("allowed: {permit:?}"),
+        Decision::Undecided(undecided) => panic!("{undecided:?}"),
         Decision::Deny(denial) => denial,
     }
 }

@@ -3,6 +3,8 @@
 //! `PORTCULLIS_BLESS=1 cargo test --test golden` writes `tests/golden/decisions.txt` anew.
 #![cfg(test)]
 
+#[path = "support/facts.rs"]
+mod facts;
 #[path = "decisions/tenant.rs"]
 #[expect(
     dead_code,
@@ -13,6 +15,7 @@ mod tenant;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use facts::Blank;
 use portcullis::assignments::builtin;
 use portcullis::keyvault::OperationKind;
 use portcullis::principal::{Guid, TokenGroups};
@@ -46,7 +49,11 @@ fn may(role: &RoleDefinition, kind: OperationKind) -> bool {
     let principals = set.principals(object_id(0), &TokenGroups::Absent);
     let entitlements = set.entitlements(&principals, 0).unwrap();
     matches!(
-        decide(named_operation(kind, "app"), &entitlements, at(0)),
+        decide(
+            named_operation(kind, "app"),
+            &entitlements,
+            &Blank::new().facts(at(0))
+        ),
         Decision::Allow(_)
     )
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use crate::principal::{Caller, CallerKind, Claims, TokenGroups};
+use crate::principal::{Caller, CallerKind, Claims, Evidence, TokenGroups};
 use crate::reason::{Reason, Verdict};
 
 use super::file::Sink;
@@ -123,6 +123,7 @@ fn caller(token_id: &str, app_id: &str) -> Arc<Caller> {
         token_id: Some(token_id.into()),
         kind: CallerKind::App,
         groups: TokenGroups::Absent,
+        evidence: Evidence::default(),
         expires_at: now(),
     }))
 }

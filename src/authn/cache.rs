@@ -141,7 +141,7 @@ impl Expiry<CacheKey, Entry> for Removal {
 mod tests {
     use super::super::self_test::MODULUS;
     use super::*;
-    use crate::principal::{CallerKind, Claims, Guid, ObjectId, TenantId, TokenGroups};
+    use crate::principal::{CallerKind, Claims, Evidence, Guid, ObjectId, TenantId, TokenGroups};
 
     const SKEW: Duration = Duration::from_secs(60);
 
@@ -160,6 +160,7 @@ mod tests {
             token_id: None,
             kind: CallerKind::App,
             groups: TokenGroups::Absent,
+            evidence: Evidence::default(),
             expires_at: at(2000),
         };
         Entry {

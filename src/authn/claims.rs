@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::error::{AuthnError, TokenDefect};
 use super::json::{Json, Object};
 use crate::config;
-use crate::principal::{CallerKind, Claims, ObjectId, TenantId, TokenGroups};
+use crate::principal::{CallerKind, Claims, Evidence, ObjectId, TenantId, TokenGroups};
 
 /// The most groups a token may carry. Entra puts at most 200 into a JWT.
 const MAX_GROUPS: usize = 256;
@@ -109,6 +109,7 @@ pub(super) fn check(
         token_id: first_id(payload, "uti", "jti")?,
         kind: kind(payload)?,
         groups: groups(payload)?,
+        evidence: Evidence::default(),
         expires_at: lifetime.expires,
     };
     Ok((claims, lifetime))

@@ -23,6 +23,7 @@ use self::connection::Server;
 use super::HeadDefect;
 use super::body::{RequestBody, ResponseBody};
 use super::drain::Drain;
+use crate::attributes::Connection;
 use crate::config::{self, Limits};
 use crate::tls::{self, TlsError};
 
@@ -42,6 +43,8 @@ pub struct Peer {
     pub sni: Option<Box<str>>,
     /// `1.2` or `1.3`.
     pub tls_version: &'static str,
+    /// What conditions may ask about the connection.
+    pub connection: Connection,
 }
 
 /// Why a listener could not be set up.

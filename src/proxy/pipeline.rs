@@ -21,6 +21,7 @@ use super::listen::Peer;
 use super::reject::{Rejection, VaultLine};
 use super::upstream::{ForwardRequest, ForwardedResponse, Upstream};
 use crate::assignments::store::{Assignments, Gathered, InForce};
+use crate::attributes::{Facts, Stage, Surroundings, VaultFacts};
 use crate::audit::{AuditError, AuditGuard, AuditLog, ResultGuard, UpstreamAnswer};
 use crate::authn::{self, Authenticator, AuthnError, BearerError};
 use crate::clock::Clock;
@@ -40,6 +41,8 @@ pub struct GuardedVault {
     pub config: config::Vault,
     /// The way to it.
     pub upstream: Upstream,
+    /// What conditions may ask about it.
+    pub facts: VaultFacts,
 }
 
 /// Everything a request needs on its way; one for the process.
@@ -63,6 +66,8 @@ pub struct Pipeline {
     pub extra_query_parameters: Vec<Box<str>>,
     /// From a request's arrival to the end of the vault's answer.
     pub total_timeout: Duration,
+    /// Where this proxy runs.
+    pub surroundings: Surroundings,
 }
 
 /// What is known of a request so far.
@@ -129,7 +134,7 @@ impl Pipeline {
         headers::inspect(parts, body)?;
         let operation = self.operation(parts, trail)?;
         body.check_declared_length()?;
-        let permit = self.authorize(&caller, operation, &selected, trail)?;
+        let permit = self.authorize(peer, &caller, operation, &selected, trail)?;
         Ok(Admitted {
             permit,
             token,
@@ -165,6 +170,7 @@ impl Pipeline {
 
     fn authorize(
         &self,
+        peer: &Peer,
         caller: &Caller,
         operation: Operation,
         selected: &Selected,
@@ -176,7 +182,18 @@ impl Pipeline {
         let claims = caller.claims();
         let entitlements = self.entitlements(&in_force, claims, selected.vault)?;
         let resource = entitlements.resource(&operation);
-        let decision = rbac::decide(operation, &entitlements, now);
+        let facts = Facts {
+            now,
+            local_time: None,
+            vault: &self.vault(selected.vault)?.facts,
+            route: selected.public.host(),
+            claims,
+            connection: &peer.connection,
+            surroundings: &self.surroundings,
+            body: Stage::Unread,
+            metadata: Stage::Unread,
+        };
+        let decision = rbac::decide(operation, &entitlements, &facts);
         let took = began.elapsed();
         trail.record.authz_took(took);
         self.metrics.decision_took(took);
@@ -201,6 +218,10 @@ impl Pipeline {
                 };
                 Err(Rejection::forbidden(&denial, claims, &resource, &line))
             }
+            Decision::Undecided(_) => Err(Rejection::because(
+                Reason::MetadataUnavailable,
+                "The decision depends on what was not fetched.",
+            )),
         }
     }
 
@@ -292,7 +313,9 @@ impl Pipeline {
         request: ForwardRequest,
         result: &mut ResultGuard,
     ) -> Result<ForwardedResponse, Rejection> {
-        let GuardedVault { config, upstream } = self.vault(vault)?;
+        let GuardedVault {
+            config, upstream, ..
+        } = self.vault(vault)?;
         // SECURITY: a permit is for one vault; it must not open another.
         if *permit.vault() != config.resource_id {
             return Err(Rejection::because(

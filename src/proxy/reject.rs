@@ -250,6 +250,8 @@ const fn status_of(reason: Reason) -> (StatusCode, &'static str) {
             (StatusCode::MISDIRECTED_REQUEST, "MisdirectedRequest")
         }
         Reason::ActionNotGranted
+        | Reason::ConditionAttributeMissing
+        | Reason::ConditionFalse
         | Reason::ConditionUnsupported
         | Reason::DenyAssignment
         | Reason::ExpiredGrant
@@ -259,6 +261,7 @@ const fn status_of(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::ScopeMismatch => (StatusCode::FORBIDDEN, "Forbidden"),
         Reason::AuditUnavailable
         | Reason::KeysUnavailable
+        | Reason::MetadataUnavailable
         | Reason::SnapshotMissing
         | Reason::SnapshotStale => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
         Reason::UpstreamError => (StatusCode::BAD_GATEWAY, "BadGateway"),

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::abac::Needs;
+use crate::attributes::Facts;
 use crate::keyvault::{DataAction, Operation};
 use crate::reason::Reason;
 
@@ -20,6 +22,17 @@ pub enum Decision {
     Allow(Permit),
     /// No, and why.
     Deny(Denial),
+    /// That depends on a condition, and the condition on something that has to be fetched first.
+    Undecided(Undecided),
+}
+
+/// A decision that waits for a request's body or for an object's metadata.
+#[derive(Debug)]
+pub struct Undecided {
+    /// The operation, to be decided on again.
+    pub operation: Operation,
+    /// What to fetch. SECURITY: what cannot be fetched is "could not decide", never a decision.
+    pub needs: Needs,
 }
 
 /// Leave to forward one operation.
@@ -146,11 +159,12 @@ impl Permit {
     }
 }
 
-/// Decides whether the caller with these entitlements may do `operation` at `now`.
+/// Decides whether the caller with these entitlements may do `operation`, given `facts`.
 ///
 /// Every data action the operation needs must be granted, each possibly by another assignment, and
 /// none may be taken away by a deny assignment.
-pub fn decide(operation: Operation, entitlements: &Entitlements, now: SystemTime) -> Decision {
+pub fn decide(operation: Operation, entitlements: &Entitlements, facts: &Facts<'_>) -> Decision {
+    let now = facts.now;
     let needed = operation.kind().row().data_actions;
     for &data_action in needed {
         let denying = entitlements

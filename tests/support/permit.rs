@@ -9,6 +9,8 @@ use portcullis::rbac::{
     RoleDefinition, RoleDefinitionId, VaultScope, decide,
 };
 
+use crate::facts::Blank;
+
 /// A permit for somebody who holds everything at the root.
 pub(crate) fn permit(operation: Operation) -> Permit {
     let everything = RoleDefinition {
@@ -39,8 +41,13 @@ pub(crate) fn permit(operation: Operation) -> Permit {
     let set = AssignmentSet::compile(&data, &[vault], Revision::of([0; 32]));
     let principals = set.principals(object_id, &TokenGroups::Absent);
     let entitlements = set.entitlements(&principals, 0).unwrap();
-    match decide(operation, &entitlements, SystemTime::UNIX_EPOCH) {
+    let blank = Blank::new();
+    match decide(
+        operation,
+        &entitlements,
+        &blank.facts(SystemTime::UNIX_EPOCH),
+    ) {
         Decision::Allow(permit) => permit,
-        Decision::Deny(denial) => panic!("{denial:?}"),
+        other => panic!("{other:?}"),
     }
 }

@@ -8,6 +8,8 @@
 
 mod bodies;
 mod clients;
+#[path = "../support/facts.rs"]
+mod facts;
 mod framing;
 mod gate;
 mod http2;

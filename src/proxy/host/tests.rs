@@ -1,5 +1,6 @@
 //! Which vault a request selects.
 
+use crate::attributes::Connection;
 use http::Request;
 
 use super::*;
@@ -50,6 +51,16 @@ fn peer(sni: Option<&str>) -> Peer {
         address: "127.0.0.1:50000".parse().unwrap(),
         sni: sni.map(Into::into),
         tls_version: "1.3",
+        connection: Connection {
+            listener: "main".into(),
+            address: [127, 0, 0, 1].into(),
+            protocol: "TLSv1.3",
+            certificate: None,
+            private_link: false,
+            private_endpoint: None,
+            subnet: None,
+            ranges: Vec::new(),
+        },
     }
 }
 

@@ -23,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::{CloseReason, HandshakeFailure, ListenEvent, Peer};
+use crate::attributes::Connection;
 use crate::config::Limits;
 use crate::proxy::activity::{Activity, InFlight, Lapse, Watched};
 use crate::proxy::body::{Leftover, RelayError, RequestBody, ResponseBody};
@@ -150,6 +151,16 @@ impl Server {
             address,
             sni: session.server_name().map(Into::into),
             tls_version: version(session.protocol_version()),
+            connection: Connection {
+                listener: self.name.clone(),
+                address: address.ip(),
+                protocol: protocol(session.protocol_version()),
+                certificate: None,
+                private_link: false,
+                private_endpoint: None,
+                subnet: None,
+                ranges: Vec::new(),
+            },
         });
         let activity = Activity::new();
         let answering = activity.clone();
@@ -303,6 +314,13 @@ const fn reason<E>(outcome: &Result<(), E>) -> CloseReason {
     match outcome {
         Ok(()) => CloseReason::Ended,
         Err(_) => CloseReason::Protocol,
+    }
+}
+
+const fn protocol(version: Option<rustls::ProtocolVersion>) -> &'static str {
+    match version {
+        Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+        _ => "TLSv1.2",
     }
 }
 

@@ -1,0 +1,27 @@
+//! Properties of an object: as a body wants them, or as the vault has them.
+
+use std::collections::BTreeMap;
+
+use crate::abac::Values;
+use crate::abac::vocabulary::Property;
+use crate::keyvault::ObjectVersion;
+
+/// The properties of one object, and its tags; never a value of a secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Properties {
+    /// The properties that are there.
+    pub values: BTreeMap<Property, Values<'static>>,
+    /// Its tags.
+    pub tags: BTreeMap<Box<str>, Box<str>>,
+}
+
+/// What the vault says about an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metadata {
+    /// Its properties.
+    pub properties: Properties,
+    /// The version they are of; `None` for a deleted object.
+    pub version: Option<ObjectVersion>,
+    /// Whether that is the current version; `None` if nobody asked.
+    pub is_current: Option<bool>,
+}
