@@ -110,12 +110,23 @@ fn every_example_satisfies_the_schema() {
 fn keys_of_schema() -> BTreeMap<String, Value> {
     let mut keys = BTreeMap::new();
     for (table, node) in schema()["properties"].as_object().unwrap() {
-        let node = node.get("items").unwrap_or(node);
-        for (key, property) in node["properties"].as_object().unwrap() {
-            keys.insert(format!("{table}.{key}"), property.clone());
-        }
+        collect_keys(table, node, &mut keys);
     }
     keys
+}
+
+/// The keys of the table `node`; of a table in it, that table's keys.
+fn collect_keys(table: &str, node: &Value, keys: &mut BTreeMap<String, Value>) {
+    let node = node.get("items").unwrap_or(node);
+    for (key, property) in node["properties"].as_object().unwrap() {
+        let name = format!("{table}.{key}");
+        let inner = property.get("items").unwrap_or(property);
+        if inner.get("properties").is_some() {
+            collect_keys(&name, property, keys);
+        } else {
+            keys.insert(name, property.clone());
+        }
+    }
 }
 
 /// The keys of the reference as `table.key`, with the text after `=` and whether it is commented.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use http::header::HeaderName;
 use http::{Request, Response, StatusCode};
-use portcullis::config::{self, Connect, Limits, Listener};
+use portcullis::config::{self, Connect, Limits, Listener, VaultProperties};
 use portcullis::keyvault::route;
 use portcullis::proxy::body::{BodyOutcome, RequestBody, ResponseBody};
 use portcullis::proxy::connect::OwnAddresses;
@@ -218,6 +218,7 @@ fn vault_config(target: SocketAddr, ca_file: PathBuf, rewrite_ids: bool) -> conf
         management_groups: None,
         issuer: "contoso".into(),
         rewrite_ids,
+        properties: VaultProperties::default(),
     }
 }
 
