@@ -63,7 +63,11 @@ mod tests {
     fn assert_local(zone: &str, utc: &str, day_of_week: &'static str, hour: u8) {
         let now = SystemTime::from(utc.parse::<Timestamp>().unwrap());
         let expected = Some(LocalTime { day_of_week, hour });
-        assert_eq!(Zone::named(zone).unwrap().local_time(now), expected, "{utc}");
+        assert_eq!(
+            Zone::named(zone).unwrap().local_time(now),
+            expected,
+            "{utc}"
+        );
     }
 
     #[test]

@@ -78,18 +78,20 @@ pub(super) fn private_endpoint(text: &str) -> Result<Arc<str>, String> {
 
 /// A resource id of the provider `Microsoft.Network` that ends in this way.
 fn network_resource(text: &str, end: &str) -> Result<Arc<str>, String> {
-    const START: &str =
-        "/subscriptions/{id}/resourceGroups/{name}/providers/Microsoft.Network";
+    const START: &str = "/subscriptions/{id}/resourceGroups/{name}/providers/Microsoft.Network";
     let expected = format!("{START}/{end}");
     let sound = |segment: &str| {
         let legal = |c: u8| c.is_ascii_alphanumeric() || b"-_.()".contains(&c);
         !segment.is_empty() && segment.bytes().all(legal)
     };
     let same = text.split('/').count() == expected.split('/').count();
-    let fits = text.split('/').zip(expected.split('/')).all(|(is, wanted)| {
-        let free = wanted.starts_with('{');
-        (free && sound(is)) || (!free && is.eq_ignore_ascii_case(wanted))
-    });
+    let fits = text
+        .split('/')
+        .zip(expected.split('/'))
+        .all(|(is, wanted)| {
+            let free = wanted.starts_with('{');
+            (free && sound(is)) || (!free && is.eq_ignore_ascii_case(wanted))
+        });
     if same && fits {
         Ok(text.into())
     } else {
@@ -99,9 +101,8 @@ fn network_resource(text: &str, end: &str) -> Result<Arc<str>, String> {
 
 /// A time zone.
 pub(super) fn zone(text: &str) -> Result<Zone, &'static str> {
-    Zone::named(text).ok_or(
-        "expected a name of the IANA time zone database such as `Europe/Berlin` or `UTC`",
-    )
+    Zone::named(text)
+        .ok_or("expected a name of the IANA time zone database such as `Europe/Berlin` or `UTC`")
 }
 
 /// The resource id of a vault.

@@ -52,9 +52,7 @@ impl Network {
             let holding = subnet.addresses.iter().filter(|a| a.contains(&address));
             holding.map(|prefix| (prefix.prefix_len(), &subnet.id))
         });
-        prefixes
-            .max_by_key(|(length, _)| *length)
-            .map(|(_, id)| id)
+        prefixes.max_by_key(|(length, _)| *length).map(|(_, id)| id)
     }
 }
 

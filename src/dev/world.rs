@@ -18,8 +18,8 @@ use super::vault::{self, Trust, VaultHandle, VaultSettings};
 use crate::app::{self, App};
 use crate::clock::Clock;
 use crate::config::{
-    Admin, AssignmentFiles, AuditSink, Config, Connect, Deployment, Issuer, KeySource, Limits, Listener, Log,
-    LogFormat, Network, Vault, VaultProperties,
+    Admin, AssignmentFiles, AuditSink, Config, Connect, Deployment, Issuer, KeySource, Limits,
+    Listener, Log, LogFormat, Network, Vault, VaultProperties,
 };
 use crate::keyvault::{Authority, NameError};
 use crate::rbac::ScopeError;

@@ -32,8 +32,7 @@ pub struct UnreadableCertificate;
 /// # Errors
 /// [`UnreadableCertificate`]; a connection with it must not go on as if there were none.
 pub fn client_certificate(der: &[u8]) -> Result<ClientCertificate, UnreadableCertificate> {
-    let (rest, certificate) =
-        X509Certificate::from_der(der).map_err(|_| UnreadableCertificate)?;
+    let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| UnreadableCertificate)?;
     if !rest.is_empty() {
         return Err(UnreadableCertificate);
     }
@@ -146,9 +145,8 @@ fn is_spiffe_id(text: &str) -> bool {
     };
     let in_domain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-._".contains(&c);
     let in_path = |c: u8| c.is_ascii_alphanumeric() || b"-._".contains(&c);
-    let segment = |segment: &str| {
-        !["", ".", ".."].contains(&segment) && segment.bytes().all(in_path)
-    };
+    let segment =
+        |segment: &str| !["", ".", ".."].contains(&segment) && segment.bytes().all(in_path);
     text.len() <= MAX_SPIFFE_ID_BYTES
         && (1..=MAX_TRUST_DOMAIN_BYTES).contains(&domain.len())
         && domain.bytes().all(in_domain)
@@ -172,7 +170,9 @@ mod tests {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name = DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, "Test CA");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "Test CA");
         CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
     }
 
@@ -201,7 +201,9 @@ mod tests {
 
     fn sans(uris: &[&str]) -> Vec<SanType> {
         let dns = SanType::DnsName("app.contoso.test".try_into().unwrap());
-        let uris = uris.iter().map(|uri| SanType::URI((*uri).try_into().unwrap()));
+        let uris = uris
+            .iter()
+            .map(|uri| SanType::URI((*uri).try_into().unwrap()));
         std::iter::once(dns).chain(uris).collect()
     }
 

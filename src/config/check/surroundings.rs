@@ -102,12 +102,7 @@ impl Check<'_> {
     }
 
     pub(super) fn deployment(&mut self, raw: RawDeployment) -> Option<Deployment> {
-        let zone = self.read(
-            "/deployment",
-            "time_zone",
-            Some(&raw.time_zone),
-            form::zone,
-        );
+        let zone = self.read("/deployment", "time_zone", Some(&raw.time_zone), form::zone);
         Some(Deployment {
             environment: raw.environment.map(Into::into),
             region: raw.region.map(Into::into),
