@@ -150,6 +150,7 @@ async fn the_longest_record_is_one_line_of_at_most_8_kib() {
         ip: "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff".parse().unwrap(),
         tls: "1.3",
         sni: Some(nasty.as_str().into()),
+        certificate: Some("f".repeat(64).into()),
         user_agent: Some(nasty.as_str().into()),
         request_id: Some(nasty.as_str().into()),
     };
