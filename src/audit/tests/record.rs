@@ -32,6 +32,10 @@ const FIELDS: &[(&str, &str)] = &[
     ("/client/listener", "main"),
     ("/client/ip", "10.0.3.7"),
     ("/client/tls", "1.3"),
+    (
+        "/client/cert_sha256",
+        "5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f",
+    ),
     ("/policy/snapshot", "sha256:1c43"),
     ("/policy/snapshot_ts", "2026-09-21T14:13:20.000000Z"),
     ("/policy/nearest/assignment", GUID),
