@@ -55,5 +55,5 @@ pub use assignment::{
 pub use assignment_set::{AssignmentSet, Census, Revision, VaultScope};
 pub use decide::{Decision, Denial, GrantedBy, Miss, NearestMiss, Permit, Undecided, decide};
 pub use entitlements::{Entitlements, Membership, Principals};
-pub use role::{Permission, RoleDefinition, RoleDefinitionId, matches};
+pub use role::{Permission, RoleDefinition, RoleDefinitionId};
 pub use scope::{ManagementGroup, Scope, ScopeError};

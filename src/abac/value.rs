@@ -26,6 +26,8 @@ pub enum Scalar<'a> {
     DateTime(DateTime),
     /// A GUID.
     Guid(Uuid),
+    /// A value that no operator compares, such as a fraction.
+    Other,
 }
 
 /// All values of an attribute that has some.
@@ -47,6 +49,7 @@ impl Scalar<'_> {
             Self::Boolean(value) => Scalar::Boolean(*value),
             Self::DateTime(value) => Scalar::DateTime(*value),
             Self::Guid(value) => Scalar::Guid(*value),
+            Self::Other => Scalar::Other,
         }
     }
 }
@@ -57,6 +60,16 @@ impl Values<'_> {
         match self {
             Self::One(value) => Values::One(value.borrowed()),
             Self::Many(values) => Values::Many(values.iter().map(Scalar::borrowed).collect()),
+        }
+    }
+}
+
+impl<'a> Values<'a> {
+    /// All of them.
+    pub const fn as_slice(&self) -> &[Scalar<'a>] {
+        match self {
+            Self::One(scalar) => std::slice::from_ref(scalar),
+            Self::Many(scalars) => scalars.as_slice(),
         }
     }
 }
