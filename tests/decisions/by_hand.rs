@@ -3,7 +3,7 @@
 use portcullis::keyvault::OperationKind;
 use portcullis::principal::{Guid, TokenGroups};
 use portcullis::rbac::{
-    AssignmentId, ConditionText, DenyAssignment, DenyEffect, DenyPrincipal, Permission,
+    AssignmentId, ConditionText, DenyAssignment, DenyEffect, DenyPrincipal, Origin, Permission,
     PrincipalType, RoleAssignment, RoleData, RoleDefinition, RoleDefinitionId, Scope, VaultScope,
 };
 use portcullis::reason::Reason;
@@ -45,6 +45,7 @@ pub(crate) fn role(data_actions: &[&str], not_data_actions: &[&str]) -> RoleDefi
 pub(crate) fn held(principal: u64, scope: &str) -> RoleAssignment {
     RoleAssignment {
         id: id(100),
+        origin: Origin::Azure,
         scope: scope.parse().unwrap(),
         principal: object_id(principal),
         role_definition: RoleDefinitionId(Guid::from_u128(1)),

@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 use portcullis::keyvault::{DataAction, Operation, OperationKind, route};
 use portcullis::principal::{Guid, ObjectId, TokenGroups};
 use portcullis::rbac::{
-    AssignmentId, ConditionText, DenyAssignment, DenyEffect, DenyPrincipal, MemberType, Permission,
-    PrincipalType, RoleAssignment, RoleData, RoleDefinition, RoleDefinitionId, ScheduleInstance,
-    Scope, VaultScope, Window,
+    AssignmentId, ConditionText, DenyAssignment, DenyEffect, DenyPrincipal, MemberType, Origin,
+    Permission, PrincipalType, RoleAssignment, RoleData, RoleDefinition, RoleDefinitionId,
+    ScheduleInstance, Scope, VaultScope, Window,
 };
 
 /// SplitMix64: small, seeded, the same everywhere.
@@ -136,6 +136,7 @@ fn instant(dice: &mut Dice) -> Option<SystemTime> {
 pub(crate) fn role_assignment(dice: &mut Dice) -> RoleAssignment {
     RoleAssignment {
         id: assignment_id(dice),
+        origin: Origin::Azure,
         scope: scope(dice),
         principal: object_id(dice.below(6)),
         role_definition: role_definition_id(dice),
@@ -222,6 +223,7 @@ pub(crate) fn role_data(dice: &mut Dice) -> RoleData {
             })
             .into_iter()
             .collect(),
+        ..RoleData::default()
     }
 }
 
