@@ -69,5 +69,5 @@ pub use decide::{Decision, GrantedBy, Permit, Undecided, decide};
 pub use denies::DenyDoubt;
 pub use entitlements::{Entitlements, Membership, Principals};
 pub use explain::{Denial, Miss, NearestMiss};
-pub use role::{Permission, RoleDefinition, RoleDefinitionId, matches};
+pub use role::{Permission, RoleDefinition, RoleDefinitionId};
 pub use scope::{ManagementGroup, Scope, ScopeError};

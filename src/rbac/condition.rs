@@ -130,14 +130,23 @@ impl Role {
         entries.fold(DataActionSet::EMPTY, |set, entry| set.union(entry.held))
     }
 
-    /// Some entry holds the action, and its condition holds.
-    fn residual(&self, target: &Target<'_>, action: DataAction) -> Residual {
+    /// What is left of this for one action: all of `conditions` hold, and some entry holds the
+    /// action under no condition or one that holds.
+    fn residual(&self, conditions: &[Reading], action: DataAction) -> Residual {
+        let target = Target {
+            action: action.as_str(),
+            suboperations: attributes::suboperations_of(action),
+            can_have: &|attribute| attributes::can_have(action, attribute),
+        };
         let holding = |entry: &&Entry| entry.held.contains(action);
         let entries = self.entries.iter().filter(holding);
-        Residual::any(entries.map(|entry| match &entry.condition {
+        let entries = Residual::any(entries.map(|entry| match &entry.condition {
             None => Residual::constant(Truth::True),
-            Some(reading) => specialise(reading, target),
-        }))
+            Some(reading) => specialise(reading, &target),
+        }));
+        let conditions = conditions.iter();
+        let conditions = conditions.map(|reading| specialise(reading, &target));
+        Residual::all(conditions.chain([entries]))
     }
 
     /// Whether an entry with the action has a condition that cannot be read.
@@ -169,14 +178,13 @@ pub(super) struct Actions {
     pub(super) undefined: DataActionSet,
     /// Those for which a condition counts that cannot be read.
     pub(super) unreadable: DataActionSet,
-    /// The conditional ones, by what is left of the conditions.
+    /// Those that are not held, by what is left of the conditions.
     groups: Box<[(DataActionSet, Residual)]>,
-    /// All of these must hold, besides those of the role.
-    conditions: Box<[Reading]>,
 }
 
 impl Actions {
-    fn compile(role: &Arc<Role>, conditions: Box<[Reading]>) -> Self {
+    /// What `role` gives if all of `conditions` hold.
+    fn compile(role: &Arc<Role>, conditions: &[Reading]) -> Self {
         let mut actions = Self {
             role: Arc::clone(role),
             held: DataActionSet::EMPTY,
@@ -184,32 +192,32 @@ impl Actions {
             undefined: DataActionSet::EMPTY,
             unreadable: DataActionSet::EMPTY,
             groups: Box::default(),
-            conditions,
         };
-        let mut groups: Vec<(DataActionSet, Residual)> = Vec::new();
         // Most actions of most assignments: no condition stands before them.
-        if actions.conditions.is_empty() {
+        if conditions.is_empty() {
             actions.held = role.unconditional();
         }
+        let mut groups: Vec<(DataActionSet, Residual)> = Vec::new();
         for action in role.offered.minus(actions.held).iter() {
-            let can_have = |attribute: &_| attributes::can_have(action, attribute);
-            let residual = actions.residual(action, &can_have);
+            let residual = role.residual(conditions, action);
             let one = DataActionSet::of(action);
-            match residual.as_constant() {
-                Some(Truth::True) => actions.held = actions.held.union(one),
-                Some(Truth::False) => {}
-                Some(Truth::Undefined | Truth::Pending(_)) => {
-                    actions.undefined = actions.undefined.union(one);
+            let set = match residual.as_constant() {
+                Some(Truth::True) => {
+                    actions.held = actions.held.union(one);
+                    continue;
                 }
-                None => {
-                    actions.conditional = actions.conditional.union(one);
-                    match groups.iter_mut().find(|(_, known)| *known == residual) {
-                        Some((set, _)) => *set = set.union(one),
-                        None => groups.push((one, residual)),
-                    }
-                }
+                Some(Truth::False) => None,
+                Some(Truth::Undefined | Truth::Pending(_)) => Some(&mut actions.undefined),
+                None => Some(&mut actions.conditional),
+            };
+            if let Some(set) = set {
+                *set = set.union(one);
             }
-            if actions.conditions.contains(&None) || role.is_unreadable(action) {
+            match groups.iter_mut().find(|(_, known)| *known == residual) {
+                Some((set, _)) => *set = set.union(one),
+                None => groups.push((one, residual)),
+            }
+            if conditions.contains(&None) || role.is_unreadable(action) {
                 actions.unreadable = actions.unreadable.union(one);
             }
         }
@@ -217,20 +225,9 @@ impl Actions {
         actions
     }
 
-    /// What is left of all conditions for one action.
-    fn residual(
-        &self,
-        action: DataAction,
-        can_have: &dyn Fn(&abac::Attribute) -> bool,
-    ) -> Residual {
-        let target = Target {
-            action: action.as_str(),
-            suboperations: attributes::suboperations_of(action),
-            can_have,
-        };
-        let conditions = self.conditions.iter();
-        let conditions = conditions.map(|reading| specialise(reading, &target));
-        Residual::all(conditions.chain([self.role.residual(&target, action)]))
+    fn residual(&self, action: DataAction) -> Option<&Residual> {
+        let group = self.groups.iter().find(|(set, _)| set.contains(action));
+        group.map(|(_, residual)| residual)
     }
 
     /// Whether a request is given `action`.
@@ -240,27 +237,20 @@ impl Actions {
         suboperation: Option<&str>,
         request: &dyn Attributes,
     ) -> Truth {
-        if self.held.contains(action) {
-            return Truth::True;
-        }
-        let group = self.groups.iter().find(|(set, _)| set.contains(action));
-        match group {
-            Some((_, residual)) => residual.evaluate(suboperation, request),
-            None if self.undefined.contains(action) => Truth::Undefined,
-            None => Truth::False,
+        match self.residual(action) {
+            Some(residual) => residual.evaluate(suboperation, request),
+            None => self.held.contains(action).into(),
         }
     }
 
-    /// Why a request is not given `action`. Works on the conditions as they were written, so that
-    /// parts can be named that are the same for all requests.
+    /// Which part of the conditions keeps a request from being given `action`.
     pub(super) fn blame(
         &self,
         action: DataAction,
         suboperation: Option<&str>,
         request: &dyn Attributes,
     ) -> Option<Blame> {
-        self.residual(action, &|_| true)
-            .blame(suboperation, request)
+        self.residual(action)?.blame(suboperation, request)
     }
 }
 
@@ -355,8 +345,8 @@ impl<'data> Compiler<'data> {
         if let Some(actions) = self.compiled.get(&key) {
             return Some(Arc::clone(actions));
         }
-        let readings = key.1.iter().map(|number| self.reading(*number)).collect();
-        let actions = Arc::new(Actions::compile(known, readings));
+        let readings: Vec<Reading> = key.1.iter().map(|number| self.reading(*number)).collect();
+        let actions = Arc::new(Actions::compile(known, &readings));
         self.compiled.insert(key, Arc::clone(&actions));
         Some(actions)
     }
@@ -371,7 +361,10 @@ impl<'data> Compiler<'data> {
         let holder = ConditionHolder::DenyAssignment(id);
         let role = self.role("".into(), permissions, holder);
         let conditions = condition.map(|text| self.condition(holder, text, Mode::Compatible));
-        let readings = conditions.iter().map(|number| self.reading(*number));
-        Actions::compile(&Arc::new(role), readings.collect())
+        let readings: Vec<Reading> = conditions
+            .map(|number| self.reading(number))
+            .into_iter()
+            .collect();
+        Actions::compile(&Arc::new(role), &readings)
     }
 }

@@ -340,7 +340,7 @@ fn a_swap_between_two_files_is_never_half_seen() {
     let mut whole = 0;
     while !writer.is_finished() {
         // A load may give up while files keep changing; the two files of one must agree.
-        if let Ok(loaded) = load(std::slice::from_ref(&root)) {
+        if let Ok(loaded) = load(std::slice::from_ref(&root), &[]) {
             assert_eq!((loaded.report.conflicts, loaded.report.duplicates), (0, 1));
             whole += 1;
         }
