@@ -8,6 +8,7 @@ use portcullis::rbac::{
 };
 use portcullis::reason::Reason;
 
+use super::tenant::conditions::Fetched;
 use super::tenant::{SUBSCRIPTION, at, named_operation, object_id};
 use super::{Question, allows, assert_reason, denial};
 
@@ -76,6 +77,7 @@ pub(crate) fn asks(kind: OperationKind, name: &str) -> Question {
         token: TokenGroups::Absent,
         operation: named_operation(kind, name),
         now: at(5),
+        fetched: Fetched::default(),
     }
 }
 
