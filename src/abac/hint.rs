@@ -118,7 +118,7 @@ pub(super) fn value(operator: Operator, value: &str, quoted: bool) -> String {
         ""
     };
     match operator.value_type() {
-        ValueType::String => format!("strings stand in single quotes{other}"),
+        ValueType::Any | ValueType::String => format!("strings stand in single quotes{other}"),
         ValueType::Integer if integer && quoted => "numbers stand without quotes".to_owned(),
         ValueType::Integer if quoted => "to compare text, use `StringEquals`".to_owned(),
         ValueType::Integer => format!("whole numbers from {} to {} only", i64::MIN, i64::MAX),

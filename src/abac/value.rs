@@ -26,6 +26,8 @@ pub enum Scalar<'a> {
     DateTime(DateTime),
     /// A GUID.
     Guid(Uuid),
+    /// A value that no operator compares, such as a fraction.
+    Other,
 }
 
 /// All values of an attribute that has some.

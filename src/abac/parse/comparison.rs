@@ -217,7 +217,7 @@ impl<'t> Parser<'t> {
         };
         literal.ok_or_else(|| {
             let expected = match operator.value_type() {
-                ValueType::String => "a string",
+                ValueType::Any | ValueType::String => "a string",
                 ValueType::Integer => "a whole number",
                 ValueType::Boolean => "`true` or `false`",
                 ValueType::DateTime => "a point in time",
