@@ -24,7 +24,7 @@ use crate::assignments::store::{Assignments, Gathered, InForce};
 use crate::attributes::{Facts, Stage, Surroundings, VaultFacts};
 use crate::audit::{AuditError, AuditGuard, AuditLog, ResultGuard, UpstreamAnswer};
 use crate::authn::{self, Authenticator, AuthnError, BearerError};
-use crate::clock::Clock;
+use crate::clock::{Clock, Zone};
 use crate::config;
 use crate::keyvault::{Operation, OperationKind, route};
 use crate::metrics::{Cache, CacheResult, Metrics};
@@ -68,6 +68,8 @@ pub struct Pipeline {
     pub total_timeout: Duration,
     /// Where this proxy runs.
     pub surroundings: Surroundings,
+    /// In which zone conditions ask for days and hours.
+    pub zone: Zone,
 }
 
 /// What is known of a request so far.
@@ -184,7 +186,7 @@ impl Pipeline {
         let resource = entitlements.resource(&operation);
         let facts = Facts {
             now,
-            local_time: None,
+            local_time: self.zone.local_time(now),
             vault: &self.vault(selected.vault)?.facts,
             route: selected.public.host(),
             claims,
