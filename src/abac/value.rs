@@ -59,6 +59,7 @@ impl Scalar<'_> {
             Self::Boolean(value) => Scalar::Boolean(*value),
             Self::DateTime(value) => Scalar::DateTime(*value),
             Self::Guid(value) => Scalar::Guid(*value),
+            Self::Other => Scalar::Other,
         }
     }
 }
