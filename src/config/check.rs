@@ -15,11 +15,11 @@ use super::document::Document;
 use super::problem::{Problem, shown};
 use super::raw::{
     RawAssignments, RawAudit, RawConfig, RawIssuer, RawLimits, RawListener, RawLog, RawLogFormat,
-    RawSink, RawVault,
+    RawMetadata, RawSink, RawVault,
 };
 use super::{
     Admin, AssignmentFiles, AuditSink, Config, Connect, Files, Issuer, KeySource, Limits, Listener,
-    Log, LogFormat, Vault, form,
+    Log, LogFormat, MetadataQuestions, Vault, form,
 };
 
 mod fit;
@@ -76,6 +76,7 @@ impl Check<'_> {
             audit: audit?,
             log: log?,
             limits: limits(&raw.limits),
+            metadata: metadata(&raw.metadata),
             extra_query_parameters,
         })
     }
@@ -395,5 +396,13 @@ fn limits(raw: &RawLimits) -> Limits {
         pool_idle_timeout: Duration::from_secs(raw.pool_idle_timeout_seconds),
         pool_max_idle: raw.pool_max_idle_connections,
         drain_grace: Duration::from_secs(raw.drain_grace_seconds),
+    }
+}
+
+const fn metadata(raw: &RawMetadata) -> MetadataQuestions {
+    MetadataQuestions {
+        timeout: Duration::from_millis(raw.timeout_milliseconds),
+        remembered_for: Duration::from_secs(raw.cache_seconds),
+        max_remembered: raw.max_cached_answers,
     }
 }
