@@ -77,6 +77,7 @@ pub mod clock;
 pub mod config;
 #[cfg(feature = "dev")]
 pub mod dev;
+mod json;
 pub mod keyvault;
 pub mod metrics;
 pub mod principal;

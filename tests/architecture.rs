@@ -90,7 +90,7 @@ fn the_core_does_no_io() {
                     .any(|f| f.file_stem().is_some_and(|s| s == name.as_str()));
                 assert!(
                     local || child || CORE_MAY_USE.contains(&name.as_str()),
-                    "{}: the core (keyvault, principal, rbac, reason) decides without I/O and \
+                    "{}: the core decides without I/O and \
                      must not use `{name}`",
                     file.display()
                 );
@@ -112,6 +112,15 @@ fn the_core_knows_no_adapter() {
                     );
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn the_reader_of_json_knows_no_room() {
+    for file in sources("json") {
+        for line in code(&file) {
+            assert!(!line.contains("crate::"), "{}: {line}", file.display());
         }
     }
 }

@@ -17,7 +17,6 @@ mod deny;
 mod error;
 mod fields;
 mod groups;
-mod json;
 mod kind;
 mod role_assignment;
 mod role_definition;
@@ -31,14 +30,14 @@ use std::fmt;
 use crate::principal::ObjectId;
 use crate::rbac::{ConditionText, DenyAssignment, Permission, RoleAssignment, ScheduleInstance};
 
+pub use crate::json::JsonError;
 pub use error::{EntryError, Place, WireError, WireErrors};
-pub use json::JsonError;
 pub use kind::Kind;
 pub use role_definition::ParsedDefinition;
 pub use text::TextError;
 
+use crate::json::{Json, Object, shorten};
 use fields::{Fields, member};
-use json::{Json, Object, shorten};
 
 /// The largest file that is read. An assignment takes about 1 KiB, and Azure allows 4000 in a
 /// subscription.
@@ -130,7 +129,7 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, WireErrors> {
         return Err(WireError::TooLarge.into());
     }
     let text = text::decode(bytes).map_err(WireError::from)?;
-    let json = json::parse(&text).map_err(WireError::from)?;
+    let json = Json::parse(text.as_bytes()).map_err(WireError::from)?;
     drop(text);
     let mut reader = Reader::default();
     reader.document(&json);
@@ -181,7 +180,7 @@ impl Reader {
                 self.completeness(None, &page, None);
             }
             Json::Object(object) => self.object(object, json),
-            Json::Bool(_) | Json::Null | Json::Number | Json::String(_) => {
+            Json::Bool(_) | Json::Null | Json::Number(_) | Json::String(_) => {
                 self.errors.push(WireError::Unrecognised(json.kind()));
             }
         }

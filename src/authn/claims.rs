@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::error::{AuthnError, TokenDefect};
-use super::json::{Json, Object};
 use crate::config;
+use crate::json::{Json, Number, Object};
 use crate::principal::{CallerKind, Claims, Evidence, ObjectId, TenantId, TokenGroups};
 
 /// The most groups a token may carry. Entra puts at most 200 into a JWT.
@@ -118,13 +118,13 @@ pub(super) fn check(
 fn refuse_other_kinds(payload: &Object) -> Result<(), AuthnError> {
     // SECURITY: a bound token is worth nothing without the proof, which stays with the client; who
     // takes it as a bearer token undoes the binding.
-    if payload.has("cnf") {
+    if payload.contains_key("cnf") {
         return Err(TokenDefect::ProofOfPossession.into());
     }
     // These belong to id tokens: they answer the client's own request and speak to the client.
     if ["nonce", "at_hash", "c_hash"]
         .iter()
-        .any(|name| payload.has(name))
+        .any(|name| payload.contains_key(*name))
     {
         return Err(TokenDefect::IdToken.into());
     }
@@ -174,9 +174,9 @@ fn check_audience(payload: &Object, policy: &Policy) -> Result<(), AuthnError> {
     const FORM: &str = "a text or a list of one";
     let audience = match payload.get("aud") {
         None => return Err(AuthnError::missing("aud")),
-        Some(Json::Text(audience)) => audience,
-        Some(Json::List(list)) => match list.as_slice() {
-            [Json::Text(audience)] => audience,
+        Some(Json::String(audience)) => audience,
+        Some(Json::Array(list)) => match list.as_slice() {
+            [Json::String(audience)] => audience,
             // SECURITY: a token for several audiences can be replayed by any of them.
             _ => return Err(AuthnError::claim("aud", FORM)),
         },
@@ -210,7 +210,7 @@ fn kind(payload: &Object) -> Result<CallerKind, AuthnError> {
 fn groups(payload: &Object) -> Result<TokenGroups, AuthnError> {
     let elsewhere = match payload.get("_claim_names") {
         None => false,
-        Some(Json::Object(names)) => names.has("groups"),
+        Some(Json::Object(names)) => names.contains_key("groups"),
         Some(_) => return Err(AuthnError::claim("_claim_names", "an object")),
     };
     let overage = match payload.get("hasgroups") {
@@ -220,7 +220,7 @@ fn groups(payload: &Object) -> Result<TokenGroups, AuthnError> {
     };
     let listed = match payload.get("groups") {
         None => return Ok(TokenGroups::Absent),
-        Some(Json::List(list)) if list.len() <= MAX_GROUPS => list,
+        Some(Json::Array(list)) if list.len() <= MAX_GROUPS => list,
         Some(_) => return Err(AuthnError::claim("groups", "a list of at most 256 GUIDs")),
     };
     let ids: Option<Arc<[ObjectId]>> = listed.iter().map(group).collect();
@@ -232,21 +232,14 @@ fn groups(payload: &Object) -> Result<TokenGroups, AuthnError> {
 }
 
 fn group(value: &Json) -> Option<ObjectId> {
-    text_of(value)?.parse().ok()
-}
-
-fn text_of(value: &Json) -> Option<&str> {
-    if let Json::Text(text) = value {
-        Some(text)
-    } else {
-        None
-    }
+    value.as_text()?.parse().ok()
 }
 
 fn text<'a>(payload: &'a Object, name: &'static str) -> Result<Option<&'a str>, AuthnError> {
     match payload.get(name) {
         None => Ok(None),
-        Some(value) => text_of(value)
+        Some(value) => value
+            .as_text()
             .map(Some)
             .ok_or_else(|| AuthnError::claim(name, "a text")),
     }
@@ -300,23 +293,23 @@ fn date(payload: &Object, name: &'static str) -> Result<Option<SystemTime>, Auth
 
 fn since_epoch(value: &Json) -> Option<Duration> {
     match value {
-        Json::Unsigned(seconds) => Some(Duration::from_secs(*seconds)),
-        Json::Fraction(seconds) if seconds.is_sign_positive() => {
+        Json::Number(Number::Unsigned(seconds)) => Some(Duration::from_secs(*seconds)),
+        Json::Number(Number::Fraction(seconds)) if seconds.is_sign_positive() => {
             Duration::try_from_secs_f64(*seconds).ok()
         }
-        Json::Fraction(_)
+        Json::Array(_)
         | Json::Bool(_)
-        | Json::List(_)
-        | Json::Negative(_)
         | Json::Null
+        | Json::Number(_)
         | Json::Object(_)
-        | Json::Text(_) => None,
+        | Json::String(_) => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authn::json;
 
     const SKEW: Duration = Duration::from_secs(60);
 
@@ -349,7 +342,7 @@ mod tests {
     #[test]
     fn numeric_dates_are_whole_or_fractional_and_bounded() {
         let read = |json: &str| {
-            let payload = Object::parse(format!("{{\"exp\":{json}}}").as_bytes()).unwrap();
+            let payload = json::parse(format!("{{\"exp\":{json}}}").as_bytes()).unwrap();
             date(&payload, "exp")
         };
         assert_eq!(read("12"), Ok(Some(at(12))));

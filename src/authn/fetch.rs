@@ -14,9 +14,10 @@ use thiserror::Error;
 use tokio::io::AsyncReadExt as _;
 
 use super::events::RefreshResult;
-use super::json::{Json, Object};
+use super::json;
 use super::jwks::{JwksError, KeySet, MAX_DOCUMENT_BYTES};
 use crate::config;
+use crate::json::Json;
 use crate::principal::TenantId;
 use crate::tls::{self, TlsError};
 
@@ -143,8 +144,8 @@ impl Source {
     }
 
     fn key_address(&self, asked: &Url, discovery: &[u8]) -> Result<Url, FetchError> {
-        let document = Object::parse(discovery).map_err(|_| FetchError::Discovery)?;
-        let (Some(Json::Text(issuer)), Some(Json::Text(keys))) =
+        let document = json::parse(discovery).map_err(|_| FetchError::Discovery)?;
+        let (Some(Json::String(issuer)), Some(Json::String(keys))) =
             (document.get("issuer"), document.get("jwks_uri"))
         else {
             return Err(FetchError::Discovery);

@@ -16,8 +16,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use thiserror::Error;
 
-use super::json::{Json, Object};
+use super::json;
 use super::token::{ALGORITHM_NAME, MAX_KID_BYTES};
+use crate::json::{Json, Object};
 use crate::principal::{Guid, TenantId};
 
 /// The largest document that is read, in bytes. Entra's are below 20 KiB.
@@ -86,8 +87,8 @@ impl KeySet {
     /// # Errors
     /// The document is malformed, holds too many keys or none that is usable.
     pub(super) fn parse(document: &[u8], tenant: TenantId) -> Result<Self, JwksError> {
-        let document = Object::parse(document).map_err(|_| JwksError::Malformed)?;
-        let Some(Json::List(list)) = document.get("keys") else {
+        let document = json::parse(document).map_err(|_| JwksError::Malformed)?;
+        let Some(Json::Array(list)) = document.get("keys") else {
             return Err(JwksError::Malformed);
         };
         if list.len() > MAX_KEYS {
@@ -174,9 +175,9 @@ pub(super) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 fn may_verify(jwk: &Object) -> bool {
     match jwk.get("key_ops") {
         None => true,
-        Some(Json::List(operations)) => operations
+        Some(Json::Array(operations)) => operations
             .iter()
-            .any(|operation| *operation == Json::Text("verify".into())),
+            .any(|operation| *operation == Json::String("verify".into())),
         Some(_) => false,
     }
 }
@@ -189,7 +190,7 @@ fn may_verify(jwk: &Object) -> bool {
 fn speaks_for(jwk: &Object, tenant: TenantId) -> bool {
     match jwk.get("issuer") {
         None => true,
-        Some(Json::Text(issuer)) => {
+        Some(Json::String(issuer)) => {
             let issuer = issuer.replace(TENANT_TEMPLATE, &tenant.to_string());
             names_no_other_tenant(&issuer, tenant)
         }
@@ -222,7 +223,7 @@ fn number(jwk: &Object, name: &str) -> Option<Vec<u8>> {
 }
 
 fn text<'a>(jwk: &'a Object, name: &str) -> Option<&'a str> {
-    if let Some(Json::Text(text)) = jwk.get(name) {
+    if let Some(Json::String(text)) = jwk.get(name) {
         Some(text)
     } else {
         None
@@ -234,7 +235,7 @@ fn is_text(jwk: &Object, name: &str, expected: &str) -> bool {
 }
 
 fn is_absent_or(jwk: &Object, name: &str, expected: &str) -> bool {
-    !jwk.has(name) || is_text(jwk, name, expected)
+    !jwk.contains_key(name) || is_text(jwk, name, expected)
 }
 
 #[cfg(test)]

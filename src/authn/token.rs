@@ -17,7 +17,8 @@ use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use jsonwebtoken::{Algorithm, DecodingKey};
 
 use super::error::{AuthnError, TokenDefect};
-use super::json::{Json, Object};
+use super::json;
+use crate::json::{Json, Object};
 
 /// The one algorithm of Entra tokens, fixed here and never taken from a token or a key document.
 ///
@@ -58,7 +59,7 @@ impl<'a> Unverified<'a> {
         if payload.contains('.') {
             return Err(TokenDefect::Malformed.into());
         }
-        let header = Object::parse(&decode(header)?).map_err(|_| TokenDefect::Malformed)?;
+        let header = json::parse(&decode(header)?).map_err(|_| TokenDefect::Malformed)?;
         let kid = check_header(&header)?;
         Ok(Self {
             kid,
@@ -82,7 +83,7 @@ impl<'a> Unverified<'a> {
             return Err(TokenDefect::Signature.into());
         }
         let payload = decode(self.payload)?;
-        Object::parse(&payload).map_err(|_| TokenDefect::Malformed.into())
+        json::parse(&payload).map_err(|_| TokenDefect::Malformed.into())
     }
 }
 
@@ -107,20 +108,20 @@ fn decode(part: &str) -> Result<Vec<u8>, TokenDefect> {
 
 fn check_header(header: &Object) -> Result<Box<str>, AuthnError> {
     match header.get("alg") {
-        Some(Json::Text(alg)) if &**alg == ALGORITHM_NAME => {}
+        Some(Json::String(alg)) if &**alg == ALGORITHM_NAME => {}
         Some(_) => return Err(TokenDefect::Algorithm.into()),
         None => return Err(AuthnError::missing("alg")),
     }
-    if EXTENSIONS.iter().any(|name| header.has(name)) {
+    if EXTENSIONS.iter().any(|name| header.contains_key(*name)) {
         return Err(TokenDefect::Extension.into());
     }
     match header.get("typ") {
         None => {}
-        Some(Json::Text(typ)) if is_access_token_type(typ) => {}
+        Some(Json::String(typ)) if is_access_token_type(typ) => {}
         Some(_) => return Err(TokenDefect::Extension.into()),
     }
     match header.get("kid") {
-        Some(Json::Text(kid)) if (1..=MAX_KID_BYTES).contains(&kid.len()) => Ok(kid.clone()),
+        Some(Json::String(kid)) if (1..=MAX_KID_BYTES).contains(&kid.len()) => Ok(kid.clone()),
         Some(_) => Err(AuthnError::claim("kid", "a short text")),
         None => Err(AuthnError::missing("kid")),
     }

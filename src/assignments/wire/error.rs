@@ -7,9 +7,9 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::json::JsonError;
 use super::kind::Kind;
 use super::text::TextError;
+use crate::json::JsonError;
 
 /// How many errors of one file are reported; the rest are counted.
 const MAX_REPORTED: usize = 10;

@@ -10,8 +10,8 @@ use crate::principal::Guid;
 use crate::rbac::{ConditionText, Permission, Scope};
 
 use super::error::EntryError;
-use super::json::{Json, Object, shorten};
 use super::time;
+use crate::json::{Json, Object, shorten};
 
 /// What a GUID looks like, for errors.
 pub(super) const EXPECTED_GUID: &str = "a GUID such as `0d9f8a7b-6c5d-4e3f-9a2b-1c0d9e8f7a6b`";

@@ -10,7 +10,7 @@ use crate::principal::{Guid, ObjectId};
 
 use super::error::{EntryError, Place, WireError};
 use super::fields::{EXPECTED_GUID, member};
-use super::json::{Json, Object, shorten};
+use crate::json::{Json, Object, shorten};
 
 /// Whether this is a groups file: a member is named by a GUID.
 pub(super) fn is_groups(object: &Object) -> bool {
