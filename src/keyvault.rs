@@ -25,4 +25,4 @@ pub use name::{ApiVersion, NameError, ObjectName, ObjectVersion, VaultName};
 pub use operation::{
     Method, ObjectType, Operation, OperationKind, OperationScope, Row, VersionSegment,
 };
-pub use query::{Query, QueryError};
+pub use query::{Query, QueryError, SkipToken};

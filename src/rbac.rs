@@ -45,6 +45,7 @@ mod assignment;
 mod assignment_set;
 mod decide;
 mod entitlements;
+mod inspection;
 mod role;
 mod scope;
 
@@ -55,5 +56,6 @@ pub use assignment::{
 pub use assignment_set::{AssignmentSet, Census, Revision, VaultScope};
 pub use decide::{Decision, Denial, GrantedBy, Miss, NearestMiss, Permit, Undecided, decide};
 pub use entitlements::{Entitlements, Membership, Principals};
+pub use inspection::{Inspection, Question};
 pub use role::{Permission, RoleDefinition, RoleDefinitionId, matches};
 pub use scope::{ManagementGroup, Scope, ScopeError};

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use portcullis::config::{
-    AuditSink, Config, ConfigErrors, Connect, Files, KeySource, Limits, LogFormat, MetadataQuestions, Place, schema,
+    AuditSink, Config, ConfigErrors, Connect, Files, KeySource, Limits, LogFormat,
+    MetadataQuestions, Place, schema,
 };
 use serde_json::Value;
 

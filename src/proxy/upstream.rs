@@ -7,6 +7,7 @@
 
 mod answer;
 mod error;
+mod inspect;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 
 pub use self::answer::ForwardedResponse;
 pub use self::error::{UpstreamError, UpstreamErrorKind};
+pub use self::inspect::InspectionAnswer;
 use super::body::{BodyProgress, RequestBody};
 use super::connect::{Connector, ConnectorError, OwnAddresses};
 use super::headers;
