@@ -27,6 +27,7 @@ use crate::proxy::connect::{ConnectorError, OwnAddresses};
 use crate::proxy::drain::{self, Drain, DrainTrigger};
 use crate::proxy::host::{DuplicateName, VaultTable};
 use crate::proxy::listen::{BoundListener, ListenError, Peer};
+use crate::proxy::metadata::Inspector;
 use crate::proxy::pipeline::{GuardedVault, Pipeline};
 use crate::proxy::upstream::Upstream;
 use crate::rbac::VaultScope;
@@ -137,6 +138,12 @@ impl App {
             metrics: Arc::clone(&metrics),
             extra_query_parameters: config.extra_query_parameters,
             total_timeout: config.limits.total_timeout,
+            inspector: Inspector::new(
+                config.metadata,
+                config.vaults.len(),
+                Arc::clone(&clock),
+                Arc::clone(&metrics),
+            ),
             surroundings: Surroundings::default(),
         });
 

@@ -56,6 +56,6 @@ pub use assignment::{
 pub use assignment_set::{AssignmentSet, Census, Revision, VaultScope};
 pub use decide::{Decision, Denial, GrantedBy, Miss, NearestMiss, Permit, Undecided, decide};
 pub use entitlements::{Entitlements, Membership, Principals};
-pub use inspection::{Inspection, Question};
+pub use inspection::{Inspection, InspectionStep};
 pub use role::{Permission, RoleDefinition, RoleDefinitionId, matches};
 pub use scope::{ManagementGroup, Scope, ScopeError};

@@ -110,6 +110,11 @@ impl Upstream {
         })
     }
 
+    /// What the vault calls itself.
+    pub const fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
     /// Sends the permitted operation to the vault and prepares its answer for the client. The
     /// permit is used up.
     ///

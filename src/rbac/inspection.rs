@@ -24,7 +24,7 @@ pub struct Inspection {
 
 /// One of the questions that an [`Inspection`] may take.
 #[derive(Clone, Copy, Debug)]
-pub enum Question<'a> {
+pub enum InspectionStep<'a> {
     /// The object, or the first page of its list of versions.
     First,
     /// A further page of the list of versions.
@@ -98,28 +98,28 @@ impl Inspection {
     }
 
     /// The path of a question, to be asked with `GET`.
-    pub fn path(&self, question: Question<'_>) -> String {
+    pub fn path(&self, question: InspectionStep<'_>) -> String {
         let deleted = if self.is_deleted { "deleted" } else { "" };
         let collection = self.object_type.collection();
         let mut path = format!("/{deleted}{collection}/{}", self.name.as_str());
         let version = self.version.as_ref().filter(|_| !self.is_deleted);
         match (question, version) {
             _ if self.is_listed() => path.push_str("/versions"),
-            (Question::First, Some(version)) => {
+            (InspectionStep::First, Some(version)) => {
                 path.push('/');
                 path.push_str(version.as_str());
             }
-            (Question::First | Question::Page(_) | Question::Current, _) => {}
+            (InspectionStep::First | InspectionStep::Page(_) | InspectionStep::Current, _) => {}
         }
         path
     }
 
     /// The path and query of a question.
-    pub fn path_and_query(&self, question: Question<'_>) -> String {
+    pub fn path_and_query(&self, question: InspectionStep<'_>) -> String {
         let mut target = self.path(question);
         target.push_str("?api-version=");
         target.push_str(self.api_version.as_str());
-        if let Question::Page(token) = question {
+        if let InspectionStep::Page(token) = question {
             target.push_str("&$skiptoken=");
             target.push_str(token.as_str());
         }
@@ -152,7 +152,7 @@ mod tests {
         undecided
             .inspection()
             .unwrap()
-            .path_and_query(Question::First)
+            .path_and_query(InspectionStep::First)
     }
 
     #[test]
@@ -207,13 +207,17 @@ mod tests {
                     &[],
                 );
                 let token = token.unwrap().query().skip_token().unwrap();
-                for question in [Question::First, Question::Page(&token), Question::Current] {
+                for question in [
+                    InspectionStep::First,
+                    InspectionStep::Page(&token),
+                    InspectionStep::Current,
+                ] {
                     let path = inspection.path(question);
                     let asked =
                         route::parse(&http::Method::GET, &path, Some("api-version=7.4"), &[]);
                     assert_ne!(asked.unwrap().kind(), OperationKind::SecretGet, "{path}");
                 }
-                let page = inspection.path_and_query(Question::Page(&token));
+                let page = inspection.path_and_query(InspectionStep::Page(&token));
                 assert!(
                     page.ends_with("?api-version=7.4&$skiptoken=a%2Fb"),
                     "{page}"
@@ -231,7 +235,7 @@ mod tests {
         );
         let inspection = undecided.inspection().unwrap();
         assert!(inspection.wants_current());
-        let current = inspection.path_and_query(Question::Current);
+        let current = inspection.path_and_query(InspectionStep::Current);
         assert_eq!(current, "/keys/N-1?api-version=7.4");
     }
 

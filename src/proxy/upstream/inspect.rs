@@ -12,7 +12,7 @@ use super::{Upstream, UpstreamError, UpstreamErrorKind};
 use crate::proxy::body::RequestBody;
 use crate::proxy::headers;
 use crate::proxy::links::Coding;
-use crate::rbac::{Inspection, Question};
+use crate::rbac::{Inspection, InspectionStep};
 use crate::secret::BearerToken;
 
 /// The largest answer that is read. A page of 25 versions, each with 15 tags of the largest size,
@@ -49,7 +49,7 @@ impl Upstream {
     pub async fn inspect(
         &self,
         inspection: &Inspection,
-        question: Question<'_>,
+        question: InspectionStep<'_>,
         token: &BearerToken,
         deadline: Instant,
     ) -> Result<InspectionAnswer, UpstreamError> {
@@ -78,7 +78,7 @@ impl Upstream {
     fn question(
         &self,
         inspection: &Inspection,
-        question: Question<'_>,
+        question: InspectionStep<'_>,
         token: &BearerToken,
     ) -> Result<Request<RequestBody>, http::Error> {
         let uri = Uri::builder()

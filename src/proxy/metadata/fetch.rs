@@ -1,0 +1,125 @@
+//! From an inspection to an object's metadata: one question to the vault, or a few.
+
+use http::StatusCode;
+use tokio::time::Instant;
+
+use super::error::{MetadataDefect, MetadataError};
+use super::versions::{Page, Versions, member, version_in};
+use crate::attributes::Metadata;
+use crate::json::Json;
+use crate::keyvault::{ObjectType, ObjectVersion};
+use crate::proxy::properties;
+use crate::proxy::upstream::Upstream;
+use crate::rbac::{Inspection, InspectionStep};
+use crate::secret::BearerToken;
+
+/// Pages of a list of versions that are looked at, of 25 versions each.
+///
+/// Azure: an object with more than 500 versions cannot be backed up, and its documentation advises
+/// to keep fewer.
+const MAX_PAGES: usize = 20;
+
+/// What is needed to ask.
+pub(super) struct Fetch<'a> {
+    pub(super) inspection: &'a Inspection,
+    pub(super) upstream: &'a Upstream,
+    pub(super) token: &'a BearerToken,
+    pub(super) deadline: Instant,
+}
+
+impl Fetch<'_> {
+    /// Asks; `None` if there is no such object or version.
+    pub(super) async fn metadata(&self) -> Result<Option<Metadata>, MetadataError> {
+        if self.inspection.is_listed() {
+            self.from_versions().await
+        } else {
+            self.from_object().await
+        }
+    }
+
+    /// A live secret, from the list of its versions.
+    async fn from_versions(&self) -> Result<Option<Metadata>, MetadataError> {
+        let mut versions = Versions::new(self.inspection);
+        let mut begins = None;
+        for _ in 0..MAX_PAGES {
+            let question = begins
+                .as_ref()
+                .map_or(InspectionStep::First, InspectionStep::Page);
+            let Some(answer) = self.ask(question).await? else {
+                return Ok(None);
+            };
+            let page = Page::read(&answer, self.inspection, self.upstream.authority())?;
+            for item in page.items {
+                versions.see(item)?;
+            }
+            let next = page.next;
+            if next.is_none() || versions.is_settled() {
+                return Ok(versions.metadata()?);
+            }
+            begins = next;
+        }
+        Err(MetadataDefect::TooLong.into())
+    }
+
+    /// A key or certificate, or a deleted object.
+    async fn from_object(&self) -> Result<Option<Metadata>, MetadataError> {
+        let Some(object) = self.ask(InspectionStep::First).await? else {
+            return Ok(None);
+        };
+        let properties = properties::of_object(self.inspection.object_type(), &object);
+        if self.inspection.is_deleted() {
+            return Ok(Some(Metadata {
+                properties,
+                version: None,
+                // Nothing that is deleted is current.
+                is_current: self.inspection.wants_current().then_some(false),
+            }));
+        }
+        let version = self.version(&object)?;
+        let given = self.inspection.version();
+        if given.is_some_and(|given| *given != version) {
+            return Err(MetadataDefect::Malformed.into());
+        }
+        let is_current = match given {
+            _ if !self.inspection.wants_current() => None,
+            None => Some(true),
+            Some(given) => match self.ask(InspectionStep::Current).await? {
+                None => return Ok(None),
+                Some(current) => Some(self.version(&current)? == *given),
+            },
+        };
+        Ok(Some(Metadata {
+            properties,
+            version: Some(version),
+            is_current,
+        }))
+    }
+
+    /// The version in the id of a key or certificate.
+    fn version(&self, object: &Json) -> Result<ObjectVersion, MetadataDefect> {
+        let id = match self.inspection.object_type() {
+            ObjectType::Key => member(object, "key").and_then(|key| member(key, "kid")),
+            ObjectType::Certificate | ObjectType::Secret => member(object, "id"),
+        };
+        version_in(id, self.inspection)
+    }
+
+    /// One question; `None` if the vault says that there is no such thing.
+    async fn ask(&self, question: InspectionStep<'_>) -> Result<Option<Json>, MetadataError> {
+        let answer = self
+            .upstream
+            .inspect(self.inspection, question, self.token, self.deadline)
+            .await
+            .map_err(|error| MetadataError::from(&error))?;
+        match answer.status {
+            StatusCode::OK => Json::parse(&answer.body)
+                .map(Some)
+                .map_err(|_| MetadataDefect::Malformed.into()),
+            StatusCode::NOT_FOUND => Ok(None),
+            status => Err(MetadataError {
+                defect: MetadataDefect::of_status(status),
+                retry_after_seconds: answer.retry_after_seconds,
+            }),
+        }
+    }
+}
