@@ -128,6 +128,7 @@ impl App {
         metrics.snapshot_max_staleness(config.assignments.max_staleness);
         let bound = bind(&config, &metrics).await?;
         let admin = AdminListener::bind(config.admin.address).await?;
+        let inspector = inspector(&config, &clock, &metrics);
         let pipeline = Arc::new(Pipeline {
             clock: Arc::clone(&clock),
             table: VaultTable::new(&config.vaults)?,
@@ -138,15 +139,9 @@ impl App {
             metrics: Arc::clone(&metrics),
             extra_query_parameters: config.extra_query_parameters,
             total_timeout: config.limits.total_timeout,
-            inspector: Inspector::new(
-                config.metadata,
-                config.vaults.len(),
-                Arc::clone(&clock),
-                Arc::clone(&metrics),
-            ),
+            inspector,
             surroundings: Surroundings::default(),
         });
-
         let loads = RoleDataLoads::new(publisher, Arc::clone(&metrics));
         let trouble = loads.trouble();
         let watch = watch::spawn(config.assignments, Arc::clone(&clock), move |outcome| {
@@ -268,6 +263,11 @@ fn administer(
         drain: trigger,
         task,
     }
+}
+
+fn inspector(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> Inspector {
+    let (clock, metrics) = (Arc::clone(clock), Arc::clone(metrics));
+    Inspector::new(config.metadata, config.vaults.len(), clock, metrics)
 }
 
 fn vault_scope(vault: &config::Vault) -> VaultScope {

@@ -54,7 +54,7 @@ fn variables_that_name_nothing_are_refused() {
         ),
         (
             "PORTCULLIS_",
-            "expected `ADMIN`, `ASSIGNMENTS`, `AUDIT`, `ISSUER`, `LIMITS`, `LISTENER`, `LOG`, `REQUESTS` or `VAULT` after `PORTCULLIS_`",
+            "expected `ADMIN`, `ASSIGNMENTS`, `AUDIT`, `ISSUER`, `LIMITS`, `LISTENER`, `LOG`, `METADATA`, `REQUESTS` or `VAULT` after `PORTCULLIS_`",
         ),
         (
             "PORTCULLIS_VAULT__KV_B__LOCATION",

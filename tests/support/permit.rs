@@ -48,6 +48,6 @@ pub(crate) fn permit(operation: Operation) -> Permit {
         &blank.facts(SystemTime::UNIX_EPOCH),
     ) {
         Decision::Allow(permit) => permit,
-        other => panic!("{other:?}"),
+        other @ (Decision::Deny(_) | Decision::Undecided(_)) => panic!("{other:?}"),
     }
 }

@@ -31,14 +31,14 @@ impl Fetch<'_> {
     /// Asks; `None` if there is no such object or version.
     pub(super) async fn metadata(&self) -> Result<Option<Metadata>, MetadataError> {
         if self.inspection.is_listed() {
-            self.from_versions().await
+            self.listed().await
         } else {
-            self.from_object().await
+            self.single().await
         }
     }
 
     /// A live secret, from the list of its versions.
-    async fn from_versions(&self) -> Result<Option<Metadata>, MetadataError> {
+    async fn listed(&self) -> Result<Option<Metadata>, MetadataError> {
         let mut versions = Versions::new(self.inspection);
         let mut begins = None;
         for _ in 0..MAX_PAGES {
@@ -62,7 +62,7 @@ impl Fetch<'_> {
     }
 
     /// A key or certificate, or a deleted object.
-    async fn from_object(&self) -> Result<Option<Metadata>, MetadataError> {
+    async fn single(&self) -> Result<Option<Metadata>, MetadataError> {
         let Some(object) = self.ask(InspectionStep::First).await? else {
             return Ok(None);
         };
