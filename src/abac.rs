@@ -24,12 +24,19 @@
 //! Sources: <https://learn.microsoft.com/azure/role-based-access-control/conditions-format>,
 //! <https://learn.microsoft.com/azure/key-vault/general/rbac-abac>.
 
+mod compare;
 mod datetime;
 mod error;
 mod eval;
 mod expr;
+mod hint;
+mod lex;
+mod like;
+mod operator;
 mod parse;
+mod print;
 mod residual;
+mod trace;
 mod truth;
 mod value;
 pub mod vocabulary;
@@ -43,5 +50,6 @@ pub use expr::{
 };
 pub use parse::{MAX_BYTES, MAX_DEPTH, MAX_SET, Mode, parse};
 pub use residual::{Blame, Residual, Target};
+pub use trace::{Finding, Trace, trace};
 pub use truth::{Needs, Truth};
 pub use value::{Attributes, Lookup, Scalar, Values};

@@ -2,7 +2,7 @@
 //!
 //! The policy information point: [`load`] reads the exports of `az`, Azure PowerShell and Azure
 //! Resource Manager into [`crate::rbac::RoleData`], and [`watch::spawn`] does so again whenever
-//! they change. Deciding is [`crate::rbac`]'s.
+//! they change. Overlay files ([`overlay`]) are part of the same load. Deciding is [`crate::rbac`]'s.
 //!
 //! * All files of a load are good, or nothing of it is used; every bad file is reported.
 //! * What cannot be understood is an error. What two files tell differently grants nothing.
@@ -10,6 +10,7 @@
 //! * Files are read as a whole set: one that changes during a load makes the load start over.
 
 pub mod builtin;
+pub mod overlay;
 pub mod wire;
 
 mod files;

@@ -222,6 +222,8 @@ pub enum KeySource {
 pub struct AssignmentFiles {
     /// Files, or directories whose `*.json` files are read.
     pub paths: Vec<PathBuf>,
+    /// Overlay files: local role assignments, conditions and custom security attributes.
+    pub overlay_files: Vec<PathBuf>,
     /// How often files are looked at when no change is notified.
     pub poll_interval: Duration,
     /// How old the last successful load may be before requests are answered 503.

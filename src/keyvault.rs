@@ -16,6 +16,7 @@ mod authority;
 mod data_action;
 mod name;
 mod operation;
+mod pattern;
 mod query;
 pub mod route;
 
@@ -25,4 +26,5 @@ pub use name::{ApiVersion, NameError, ObjectName, ObjectVersion, VaultName};
 pub use operation::{
     Method, ObjectType, Operation, OperationKind, OperationScope, Row, VersionSegment,
 };
+pub use pattern::matches_pattern;
 pub use query::{Query, QueryError, SkipToken};

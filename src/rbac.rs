@@ -5,7 +5,8 @@
 //! 1. Every deny assignment that applies to the resource and the caller, and takes the action
 //!    away, blocks. It wins over everything.
 //! 2. A role assignment allows if it applies to the resource, names the caller or one of its
-//!    transitive groups, is inside its time window, and its role definition holds the action.
+//!    transitive groups, is inside its time window, its role definition holds the action, and its
+//!    conditions hold.
 //! 3. Nothing else allows.
 //!
 //! Roles add up; `NotDataActions` subtract inside one `permissions[]` entry and deny nothing.
@@ -18,11 +19,17 @@
 //! callers keep the result for as long as the revision stands. [`decide`] then needs one look at
 //! the vault's grants and one hash look-up for the object, however large the tenant is.
 //!
+//! Conditions are compiled for each data action when role data is loaded, so that most of them are
+//! settled then. Where an outcome depends on a request's body or an object's metadata, [`decide`]
+//! answers [`Decision::Undecided`] and names what to fetch; where it does not, nothing is fetched.
+//!
 //! # Which way it fails
 //!
 //! | what is uncertain | role assignment | deny assignment |
 //! |---|---|---|
-//! | condition (not evaluated yet) | does not grant | denies |
+//! | condition cannot be read | does not grant | denies |
+//! | condition needs an attribute that is missing | does not grant | denies |
+//! | condition depends on what was not fetched yet | decided later | decided later |
 //! | role definition unknown | does not grant | |
 //! | management group not known to be above the vault | does not grant | denies |
 //! | caller's groups unknown | only its own assignments count | one that names a group denies |
@@ -43,19 +50,26 @@
 
 mod assignment;
 mod assignment_set;
+mod condition;
 mod decide;
+mod denies;
 mod entitlements;
+mod explain;
+mod grants;
 mod inspection;
 mod role;
 mod scope;
 
 pub use assignment::{
-    AssignmentId, ConditionText, DenyAssignment, DenyEffect, DenyPrincipal, MemberType,
+    AssignmentId, ConditionText, DenyAssignment, DenyEffect, DenyPrincipal, MemberType, Origin,
     PrincipalType, RoleAssignment, RoleData, ScheduleInstance, Window,
 };
 pub use assignment_set::{AssignmentSet, Census, Revision, VaultScope};
-pub use decide::{Decision, Denial, GrantedBy, Miss, NearestMiss, Permit, Undecided, decide};
+pub use condition::{ConditionError, ConditionHolder, UnreadableCondition};
+pub use decide::{Decision, GrantedBy, Permit, Undecided, decide};
+pub use denies::DenyDoubt;
 pub use entitlements::{Entitlements, Membership, Principals};
+pub use explain::{Denial, Miss, NearestMiss};
 pub use inspection::{Inspection, InspectionStep};
-pub use role::{Permission, RoleDefinition, RoleDefinitionId, matches};
+pub use role::{Permission, RoleDefinition, RoleDefinitionId};
 pub use scope::{ManagementGroup, Scope, ScopeError};

@@ -9,6 +9,8 @@ mod reference;
 mod tenant;
 
 use facts::Blank;
+use portcullis::abac::Needs;
+use portcullis::attributes::{Facts, Stage};
 use portcullis::keyvault::Operation;
 use portcullis::principal::{ObjectId, TokenGroups};
 use portcullis::rbac::{
@@ -16,6 +18,7 @@ use portcullis::rbac::{
 };
 use portcullis::reason::Reason;
 
+use tenant::conditions::{Fetched, condition, fetched};
 use tenant::{Dice, at, object_id};
 
 /// Tenants per seed; each is asked `REQUESTS` times, and there are four seeds.
@@ -32,6 +35,8 @@ struct Question {
     token: TokenGroups,
     operation: Operation,
     now: std::time::SystemTime,
+    /// What the request's body and the vault say, once somebody looks.
+    fetched: Fetched,
 }
 
 fn case(dice: &mut Dice) -> Case {
@@ -47,6 +52,7 @@ fn question(dice: &mut Dice) -> Question {
         token: tenant::token_groups(dice),
         operation: tenant::operation(dice),
         now: at(dice.below(10)),
+        fetched: fetched(dice),
     }
 }
 
@@ -54,12 +60,57 @@ fn compile(data: &RoleData, vault: &VaultScope) -> AssignmentSet {
     AssignmentSet::compile(data, std::slice::from_ref(vault), Revision::of([7; 32]))
 }
 
-fn ask(set: &AssignmentSet, question: &Question) -> Decision {
+/// Everything there is to know of `question`, as far as `needs` says that it was fetched.
+fn known<'a>(blank: &'a Blank, question: &'a Question, needs: Needs) -> Facts<'a> {
+    fn stage<T>(fetched: bool, found: Option<&T>) -> Stage<'_, T> {
+        match (fetched, found) {
+            (false, _) => Stage::Unread,
+            (true, None) => Stage::Absent,
+            (true, Some(found)) => Stage::Read(found),
+        }
+    }
+    let Fetched { body, metadata } = &question.fetched;
+    Facts {
+        body: stage(needs.contains(Needs::BODY), body.as_ref()),
+        metadata: stage(needs.contains(Needs::METADATA), metadata.as_ref()),
+        ..blank.facts(question.now)
+    }
+}
+
+fn everything() -> Needs {
+    Needs::BODY.union(Needs::METADATA)
+}
+
+fn ask_knowing(set: &AssignmentSet, question: &Question, needs: Needs) -> Decision {
     let principals = set.principals(question.object_id, &question.token);
     let entitlements = set.entitlements(&principals, 0).unwrap();
     let blank = Blank::new();
-    let facts = blank.facts(question.now);
+    let facts = known(&blank, question, needs);
     decide(question.operation.clone(), &entitlements, &facts)
+}
+
+fn ask(set: &AssignmentSet, question: &Question) -> Decision {
+    ask_knowing(set, question, everything())
+}
+
+/// What the second evaluator says, knowing as much.
+fn expect(case: &Case, question: &Question, needs: Needs) -> Option<bool> {
+    let blank = Blank::new();
+    let request = reference::Request {
+        object_id: question.object_id,
+        token: &question.token,
+        operation: &question.operation,
+        facts: &known(&blank, question, needs),
+    };
+    reference::allows(&case.data, &case.vault, &request)
+}
+
+const fn answer(decision: &Decision) -> Option<bool> {
+    match decision {
+        Decision::Allow(_) => Some(true),
+        Decision::Deny(_) => Some(false),
+        Decision::Undecided(_) => None,
+    }
 }
 
 fn allows(data: &RoleData, vault: &VaultScope, question: &Question) -> bool {
@@ -78,36 +129,53 @@ fn tenants() -> u64 {
     })
 }
 
+/// Decides as the proxy does: knowing nothing that must be fetched, then what was asked for.
 fn differential(seed: u64) {
     let mut dice = Dice(seed);
-    let (mut allowed, mut denied) = (0_u64, 0_u64);
+    let (mut allowed, mut denied, mut undecided) = (0_u64, 0_u64, 0_u64);
     for _ in 0..tenants() {
-        let Case { data, vault } = case(&mut dice);
-        let set = compile(&data, &vault);
+        let case = case(&mut dice);
+        let set = compile(&case.data, &case.vault);
         for _ in 0..REQUESTS {
             let question = question(&mut dice);
-            let expected = reference::allows(
-                &data,
-                &vault,
-                &reference::Request {
-                    object_id: question.object_id,
-                    token: &question.token,
-                    operation: &question.operation,
-                    now: question.now,
-                },
-            );
-            let decision = ask(&set, &question);
-            let actual = matches!(decision, Decision::Allow(_));
-            assert_eq!(
-                actual, expected,
-                "{decision:?}\n{:?}\n{vault:#?}\n{data:#?}\n{:?} {:?}",
-                question.operation, question.object_id, question.token
-            );
-            if actual { allowed += 1 } else { denied += 1 }
+            let agreed = |needs| {
+                let decision = ask_knowing(&set, &question, needs);
+                let expected = expect(&case, &question, needs);
+                assert_eq!(
+                    answer(&decision),
+                    expected,
+                    "{decision:?}\n{:?}\n{:#?}\n{:#?}\n{:?} {:?} {:?}",
+                    question.operation,
+                    case.vault,
+                    case.data,
+                    question.object_id,
+                    question.token,
+                    question.fetched
+                );
+                decision
+            };
+            let at_first = agreed(Needs::NOTHING);
+            let at_last = answer(&agreed(everything()));
+            match at_first {
+                Decision::Undecided(waiting) => {
+                    undecided += 1;
+                    assert!(!waiting.needs.is_empty());
+                    assert_eq!(waiting.operation, question.operation);
+                    let then = answer(&agreed(waiting.needs));
+                    assert!(then.is_none() || then == at_last);
+                }
+                decided => assert_eq!(answer(&decided), at_last, "it depended on nothing"),
+            }
+            match at_last {
+                Some(true) => allowed += 1,
+                Some(false) => denied += 1,
+                None => panic!("undecided although everything is known"),
+            }
         }
     }
     // A world in which nearly everything is denied would prove little.
     assert!(allowed > denied / 50, "{allowed} allowed, {denied} denied");
+    assert!(undecided > denied / 500, "{undecided} of {denied}");
 }
 
 #[test]
@@ -156,6 +224,23 @@ fn removing_a_role_assignment_never_allows() {
         let victim = dice.below(data.role_assignments.len() as u64);
         data.role_assignments
             .remove(usize::try_from(victim).unwrap());
+        assert!(before || !allows(&data, &vault, &question), "{data:#?}");
+    }
+}
+
+#[test]
+fn adding_a_condition_never_allows() {
+    let mut dice = Dice(10);
+    for _ in 0..tenants() {
+        let Case { mut data, vault } = case(&mut dice);
+        let question = question(&mut dice);
+        let before = allows(&data, &vault, &question);
+        let Some(narrowed) = data.role_assignments.first().map(|one| one.id) else {
+            continue;
+        };
+        let more = condition(&mut dice, 1);
+        let conditions = data.overlay_conditions.entry(narrowed).or_default();
+        conditions.extend(more);
         assert!(before || !allows(&data, &vault, &question), "{data:#?}");
     }
 }

@@ -20,8 +20,8 @@ use portcullis::assignments::builtin;
 use portcullis::keyvault::OperationKind;
 use portcullis::principal::{Guid, TokenGroups};
 use portcullis::rbac::{
-    AssignmentId, AssignmentSet, Decision, Revision, RoleAssignment, RoleData, RoleDefinition,
-    VaultScope, decide,
+    AssignmentId, AssignmentSet, Decision, Origin, Revision, RoleAssignment, RoleData,
+    RoleDefinition, VaultScope, decide,
 };
 
 use tenant::{SUBSCRIPTION, at, named_operation, object_id};
@@ -36,6 +36,7 @@ fn may(role: &RoleDefinition, kind: OperationKind) -> bool {
     let data = RoleData {
         role_assignments: vec![RoleAssignment {
             id: AssignmentId(Guid::from_u128(1)),
+            origin: Origin::Azure,
             scope: vault.scope.clone(),
             principal: object_id(0),
             role_definition: role.id,

@@ -42,6 +42,25 @@ impl Truth {
         self.negate().and(other.negate()).negate()
     }
 
+    /// `AND` of all; true for none. Looks no further than the first false one.
+    #[must_use]
+    pub fn all(truths: impl IntoIterator<Item = Self>) -> Self {
+        let mut result = Self::True;
+        for truth in truths {
+            result = result.and(truth);
+            if result == Self::False {
+                break;
+            }
+        }
+        result
+    }
+
+    /// `OR` of all; false for none. Looks no further than the first true one.
+    #[must_use]
+    pub fn any(truths: impl IntoIterator<Item = Self>) -> Self {
+        Self::all(truths.into_iter().map(Self::negate)).negate()
+    }
+
     /// What all readings of an ambiguous expression agree on; undefined if they differ.
     #[must_use]
     pub fn agree(self, other: Self) -> Self {

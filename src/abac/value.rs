@@ -37,6 +37,16 @@ pub enum Values<'a> {
     Many(Vec<Scalar<'a>>),
 }
 
+impl<'a> Values<'a> {
+    /// All of them.
+    pub const fn as_slice(&self) -> &[Scalar<'a>] {
+        match self {
+            Self::One(scalar) => std::slice::from_ref(scalar),
+            Self::Many(scalars) => scalars.as_slice(),
+        }
+    }
+}
+
 /// What was found for an attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup<'a> {

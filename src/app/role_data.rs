@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::assignments::store::AssignmentPublisher;
 use crate::assignments::{FileError, LoadError, LoadOutcome, LoadReport, Loaded};
 use crate::metrics::{LoadResult, Metrics, ObjectKind, Source};
-use crate::rbac::Census;
+use crate::rbac::{AssignmentSet, Census};
 use crate::snapshot::{self, Publisher, Snapshot};
 
 /// Takes the outcomes of loads, one after the other.
@@ -45,7 +45,7 @@ impl RoleDataLoads {
                 self.metrics.snapshot(&revision, Source::Files);
                 self.metrics.snapshot_current(Source::Files, read_at);
                 self.count(&loaded, set.census());
-                tell(&revision, &loaded.report, set.census());
+                tell(&revision, &loaded.report, &set);
             }
             LoadOutcome::Unchanged { read_at } => {
                 if self.trouble.load().is_some() {
@@ -78,17 +78,23 @@ impl RoleDataLoads {
         for (kind, count) in [
             (ObjectKind::Assignment, report.role_assignments),
             (ObjectKind::Conditional, census.conditional),
+            (ObjectKind::ConditionFolded, census.folded),
             (ObjectKind::Conflict, report.conflicts),
             (ObjectKind::DeletedPrincipal, census.deleted_principal),
             (ObjectKind::DenyAssignment, report.deny_assignments),
             (ObjectKind::Group, report.groups),
+            (ObjectKind::OverlayCondition, report.overlay_conditions),
+            (ObjectKind::OverlayOrphan, report.overlay_orphans),
             (ObjectKind::Role, report.role_definitions),
             (ObjectKind::ScheduleInstance, report.schedule_instances),
             (
                 ObjectKind::UnknownRoleDefinition,
                 census.unknown_role_definition,
             ),
-            (ObjectKind::UnsupportedCondition, census.conditional),
+            (
+                ObjectKind::UnsupportedCondition,
+                census.unreadable_conditions,
+            ),
         ] {
             self.metrics.snapshot_objects(kind, count);
         }
@@ -96,7 +102,8 @@ impl RoleDataLoads {
 }
 
 fn result_of(error: &LoadError) -> LoadResult {
-    let unreadable = |error: &FileError| !matches!(error, FileError::Wire(_));
+    let unreadable =
+        |error: &FileError| !matches!(error, FileError::Wire(_) | FileError::Overlay(_));
     if error.problems().iter().any(|(_, error)| unreadable(error)) {
         LoadResult::Io
     } else {
@@ -104,7 +111,8 @@ fn result_of(error: &LoadError) -> LoadResult {
     }
 }
 
-fn tell(revision: &str, report: &LoadReport, census: Census) {
+fn tell(revision: &str, report: &LoadReport, set: &AssignmentSet) {
+    let census = set.census();
     tracing::info!(
         revision,
         files = report.files,
@@ -112,17 +120,26 @@ fn tell(revision: &str, report: &LoadReport, census: Census) {
         deny_assignments = report.deny_assignments,
         role_definitions = report.role_definitions,
         groups = report.groups,
+        conditions = census.conditions,
+        conditions_folded = census.folded,
+        overlay_conditions = report.overlay_conditions,
         "role data in force"
     );
     for warning in &report.warnings {
         tracing::warn!(%warning, "role data");
     }
-    if census.conditional > 0 {
-        let count = census.conditional;
+    for condition in set.unreadable() {
         tracing::warn!(
-            count,
-            "role assignments with a condition grant nothing: conditions are not evaluated"
+            on = %condition.holder,
+            error = %condition.error,
+            "a condition cannot be read: it never grants, and on a deny assignment always denies"
         );
+    }
+    let untold = census
+        .unreadable_conditions
+        .saturating_sub(set.unreadable().len());
+    if untold > 0 {
+        tracing::warn!(untold, "more conditions cannot be read");
     }
     if census.unknown_role_definition > 0 {
         let count = census.unknown_role_definition;

@@ -11,7 +11,8 @@ use thiserror::Error;
 
 use crate::rbac::RoleData;
 
-use super::merge::merge;
+use super::merge::{count, merge};
+use super::overlay::{self, Overlay, OverlayErrors};
 use super::report::LoadReport;
 use super::wire::{self, Parsed, WireErrors};
 
@@ -39,6 +40,9 @@ pub enum FileError {
     /// The load was stopped before it was done.
     #[error("the load was stopped")]
     Interrupted,
+    /// It is no overlay file.
+    #[error("{0}")]
+    Overlay(OverlayErrors),
     /// A pipe, a socket, or a directory named `….json`.
     #[error("expected a file")]
     NotAFile,
@@ -89,18 +93,19 @@ impl std::error::Error for LoadError {}
 /// in the order of their names. Names that begin with a dot are passed over, which are hidden
 /// files and what Kubernetes keeps behind a mounted volume; links to files are followed,
 /// directories in directories are not entered. A file that is reached by two paths is read once.
+/// `overlay_files` are files in the form of [`overlay`], whatever their names.
 ///
 /// Blocks on the file system.
 ///
 /// # Errors
 /// [`LoadError`] with every path that cannot be read or holds something else than role data.
-pub fn load(paths: &[PathBuf]) -> Result<Loaded, LoadError> {
+pub fn load(paths: &[PathBuf], overlay_files: &[PathBuf]) -> Result<Loaded, LoadError> {
     for _ in 0..ATTEMPTS {
-        let before = find(paths)?;
+        let before = find(paths, overlay_files)?;
         let contents = read_all(&before);
         // SECURITY: a volume may be swapped between two files. New assignments with old deny
         // assignments are a state that nobody ever approved.
-        if find(paths)? == before
+        if find(paths, overlay_files)? == before
             && let Some(contents) = contents.transpose()
         {
             return contents.and_then(|contents| understand(&before, &contents));
@@ -108,28 +113,40 @@ pub fn load(paths: &[PathBuf]) -> Result<Loaded, LoadError> {
     }
     let changing = |path: &PathBuf| (path.clone(), FileError::Changing);
     Err(LoadError {
-        problems: paths.iter().map(changing).collect(),
+        problems: paths.iter().chain(overlay_files).map(changing).collect(),
     })
+}
+
+/// What a file is read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Export,
+    Overlay,
 }
 
 /// A file to read, as it was found.
 #[derive(Debug, PartialEq, Eq)]
 struct Found {
     path: PathBuf,
+    role: Role,
     /// What links lead to.
     target: PathBuf,
     /// Device, inode, length, and modification time in seconds and nanoseconds.
     stamp: (u64, u64, u64, i64, i64),
 }
 
-fn find(paths: &[PathBuf]) -> Result<Vec<Found>, LoadError> {
+fn find(paths: &[PathBuf], overlay_files: &[PathBuf]) -> Result<Vec<Found>, LoadError> {
     let mut found: Vec<Found> = Vec::new();
     let mut problems = Vec::new();
-    for path in paths {
-        match list(path) {
+    let exports = paths.iter().map(|path| (path, Role::Export, list(path)));
+    let overlays = overlay_files
+        .iter()
+        .map(|path| (path, Role::Overlay, Ok(vec![path.clone()])));
+    for (path, role, listed) in exports.chain(overlays) {
+        match listed {
             Ok(files) => {
                 for file in files {
-                    match examine(&file) {
+                    match examine(&file, role) {
                         Ok(one) if found.iter().any(|known| known.target == one.target) => {}
                         Ok(one) => found.push(one),
                         Err(error) => problems.push((file, error)),
@@ -173,13 +190,14 @@ pub(super) fn is_listed(path: &Path) -> bool {
     json && !hidden
 }
 
-fn examine(path: &Path) -> Result<Found, FileError> {
+fn examine(path: &Path, role: Role) -> Result<Found, FileError> {
     let metadata = fs::metadata(path).map_err(FileError::Read)?;
     if !metadata.is_file() {
         return Err(FileError::NotAFile);
     }
     Ok(Found {
         path: path.to_path_buf(),
+        role,
         target: fs::canonicalize(path).map_err(FileError::Read)?,
         stamp: stamp(&metadata),
     })
@@ -229,19 +247,35 @@ fn read(found: &Found) -> io::Result<Option<Vec<u8>>> {
 fn understand(files: &[Found], contents: &[Vec<u8>]) -> Result<Loaded, LoadError> {
     let mut whole = digest::Context::new(&SHA256);
     let mut parsed: Vec<(PathBuf, Parsed)> = Vec::new();
+    let mut overlays: Vec<(PathBuf, Overlay)> = Vec::new();
     let mut problems = Vec::new();
     for (file, bytes) in files.iter().zip(contents) {
         // Digests have one length, so no two sets of files run together to the same bytes.
         whole.update(digest::digest(&SHA256, bytes).as_ref());
-        match wire::parse(bytes) {
-            Ok(one) => parsed.push((file.path.clone(), one)),
-            Err(errors) => problems.push((file.path.clone(), FileError::Wire(errors))),
+        let path = file.path.clone();
+        match file.role {
+            Role::Export => match wire::parse(bytes) {
+                Ok(one) => parsed.push((path, one)),
+                Err(errors) => problems.push((path, FileError::Wire(errors))),
+            },
+            Role::Overlay => match overlay::parse(bytes) {
+                Ok(one) => overlays.push((path, one)),
+                Err(errors) => problems.push((path, FileError::Overlay(errors))),
+            },
         }
     }
     if !problems.is_empty() {
         return Err(LoadError { problems });
     }
-    let (data, report) = merge(parsed);
+    let (mut data, mut report) = merge(parsed);
+    overlay::apply(overlays, &mut data, &mut report).map_err(|problems| {
+        let problems = problems.into_iter();
+        let problems = problems.map(|(path, errors)| (path, FileError::Overlay(errors)));
+        LoadError {
+            problems: problems.collect(),
+        }
+    })?;
+    count(&mut report, &data);
     let mut fingerprint = [0; 32];
     let whole = whole.finish();
     for (to, from) in fingerprint.iter_mut().zip(whole.as_ref()) {

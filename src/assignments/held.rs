@@ -4,8 +4,9 @@
 //! upload that breaks writes half. So a load with nothing where there was something, or with
 //! fewer than half, is not believed at once: the last good set stays until the very same contents
 //! are read again a poll interval later. A real revocation of more than half of everything is
-//! delayed by that time and no longer. Deny assignments and
-//! schedule instances count as well as role assignments: losing those would grant more.
+//! delayed by that time and no longer. Deny assignments,
+//! schedule instances and conditions from overlay files count as well as role assignments: losing
+//! those would grant more.
 //!
 //! The first load after a start has nothing to be compared with and is believed.
 
@@ -20,6 +21,8 @@ pub struct Counts {
     pub deny_assignments: usize,
     /// Memberships of principals in groups.
     pub memberships: usize,
+    /// Conditions on role assignments from overlay files.
+    pub overlay_conditions: usize,
     /// Role assignments.
     pub role_assignments: usize,
     /// Role assignment schedule instances.
@@ -32,6 +35,7 @@ impl Counts {
         Self {
             deny_assignments: loaded.data.deny_assignments.len(),
             memberships: loaded.data.groups.values().map(Vec::len).sum(),
+            overlay_conditions: loaded.data.overlay_conditions.values().map(Vec::len).sum(),
             role_assignments: loaded.data.role_assignments.len(),
             schedule_instances: loaded.data.schedule_instances.len(),
         }
@@ -41,8 +45,8 @@ impl Counts {
 /// What shrank, and how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shrunk {
-    /// `role assignments`, `deny assignments`, `group memberships` or
-    /// `role assignment schedule instances`.
+    /// `role assignments`, `deny assignments`, `group memberships`,
+    /// `role assignment schedule instances` or `conditions in overlay files`.
     pub what: &'static str,
     /// How many the last good load has.
     pub from: usize,
@@ -126,6 +130,11 @@ fn shrunk(last: Counts, next: Counts) -> Option<Shrunk> {
             last.schedule_instances,
             next.schedule_instances,
         ),
+        (
+            "conditions in overlay files",
+            last.overlay_conditions,
+            next.overlay_conditions,
+        ),
     ];
     pairs
         .into_iter()
@@ -144,6 +153,7 @@ mod tests {
         Counts {
             deny_assignments,
             memberships: 0,
+            overlay_conditions: 0,
             role_assignments,
             schedule_instances: 0,
         }
@@ -211,6 +221,17 @@ mod tests {
         let loads = [(0, members(8), 1), (1, members(0), 2), (61, members(0), 2)];
         let lost = held("group memberships", 8, 0);
         assert_eq!(verdicts(&loads), [Verdict::Accept, lost, Verdict::Accept]);
+    }
+
+    #[test]
+    fn an_overlay_that_loses_its_conditions_is_held_back() {
+        let narrowed = |overlay_conditions| Counts {
+            overlay_conditions,
+            ..counts(3, 1)
+        };
+        let loads = [(0, narrowed(3), 1), (1, narrowed(1), 2)];
+        let lost = held("conditions in overlay files", 3, 1);
+        assert_eq!(verdicts(&loads), [Verdict::Accept, lost]);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::builtin;
 use super::report::{Item, LoadReport, LoadWarning};
 use super::wire::{Parsed, ParsedDefinition};
 
-/// Merges what the files hold, in their order.
+/// Merges what the files hold, in their order. What it comes to is counted by [`count`].
 pub(super) fn merge(files: Vec<(PathBuf, Parsed)>) -> (RoleData, LoadReport) {
     let mut merger = Merger::default();
     for (path, parsed) in files {
@@ -148,7 +148,6 @@ impl Merger {
                 data.groups.insert(id, groups);
             }
         }
-        count(&mut report, &data);
         (data, report)
     }
 }
@@ -173,7 +172,8 @@ fn note_conflict<V>(report: &mut LoadReport, item: Item, versions: &[(PathBuf, V
     !others.is_empty()
 }
 
-fn count(report: &mut LoadReport, data: &RoleData) {
+/// Counts what is in the data once everything is.
+pub(super) fn count(report: &mut LoadReport, data: &RoleData) {
     let assignments = &data.role_assignments;
     let those = |wanted: &dyn Fn(&RoleAssignment) -> bool| {
         assignments.iter().filter(|one| wanted(one)).count()

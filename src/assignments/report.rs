@@ -38,6 +38,12 @@ pub struct LoadReport {
     pub conflicts: usize,
     /// Compiled-in role definitions that a file gives as well; the file's counts.
     pub builtin_overridden: usize,
+    /// Overlay files read.
+    pub overlay_files: usize,
+    /// Conditions on role assignments from overlay files.
+    pub overlay_conditions: usize,
+    /// Those of them whose role assignment is not in the data.
+    pub overlay_orphans: usize,
     /// What an operator should know.
     pub warnings: Vec<LoadWarning>,
 }
@@ -101,6 +107,18 @@ pub enum LoadWarning {
         /// What.
         note: Note,
     },
+    /// An overlay file has a condition on a role assignment that is not in the data.
+    OverlayOrphan(AssignmentId),
+    /// A role assignment of an overlay file names a role by a display name that is not that of
+    /// exactly one role definition. It is left out.
+    OverlayRole {
+        /// The file.
+        file: PathBuf,
+        /// The assignment.
+        assignment: AssignmentId,
+        /// How many role definitions have the name.
+        found: usize,
+    },
     /// There is no role assignment in any file: every request will be denied.
     NoRoleAssignments,
 }
@@ -130,6 +148,20 @@ impl fmt::Display for LoadWarning {
                 item.consequence()
             ),
             Self::InFile { file, note } => write!(f, "`{}`: {note}", file.display()),
+            Self::OverlayOrphan(id) => write!(
+                f,
+                "an overlay file has a condition on role assignment `{id}`, which is not in the data"
+            ),
+            Self::OverlayRole {
+                file,
+                assignment,
+                found,
+            } => write!(
+                f,
+                "`{}`: role assignment `{assignment}` grants nothing: {found} role definitions \
+                 have the display name in its `role_definition_id`",
+                file.display()
+            ),
             Self::NoRoleAssignments => {
                 f.write_str("no role assignment in any file; every request will be denied")
             }

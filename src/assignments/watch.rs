@@ -73,7 +73,7 @@ impl Drop for WatchHandle {
     }
 }
 
-/// Loads `files.paths` now, whenever they change and every `files.poll_interval`, and calls
+/// Loads `files.paths` and `files.overlay_files` now, whenever they change and every `files.poll_interval`, and calls
 /// `on_event` with each outcome, one after the other and the first one soon.
 ///
 /// `on_event` runs on the runtime's own threads, so it may compute a little and must not block.
@@ -86,10 +86,12 @@ pub fn spawn(
     on_event: impl Fn(LoadOutcome) + Send + 'static,
 ) -> WatchHandle {
     let changed = Arc::new(Notify::new());
-    let notifier = Notifier::new(&files.paths, Arc::clone(&changed));
+    let watched = [files.paths.as_slice(), files.overlay_files.as_slice()].concat();
+    let notifier = Notifier::new(watched, Arc::clone(&changed));
     let poll_interval = files.poll_interval.max(MIN_POLL);
     let watch = Watch {
         paths: files.paths.into(),
+        overlay_files: files.overlay_files.into(),
         poll_interval,
         clock,
         changed,
@@ -100,6 +102,7 @@ pub fn spawn(
 
 struct Watch {
     paths: Arc<[PathBuf]>,
+    overlay_files: Arc<[PathBuf]>,
     poll_interval: Duration,
     clock: Arc<dyn Clock>,
     changed: Arc<Notify>,
@@ -116,7 +119,8 @@ impl Watch {
             }
             let read_at = self.clock.now();
             let paths = Arc::clone(&self.paths);
-            let loaded = spawn_blocking(move || load(&paths)).await;
+            let overlay_files = Arc::clone(&self.overlay_files);
+            let loaded = spawn_blocking(move || load(&paths, &overlay_files)).await;
             let loaded = loaded.unwrap_or_else(|_| Err(LoadError::interrupted(&self.paths)));
             let outcome;
             (outcome, gate) = judge(gate, loaded, read_at, self.poll_interval);
@@ -172,8 +176,8 @@ struct Notifier {
 }
 
 impl Notifier {
-    fn new(paths: &[PathBuf], changed: Arc<Notify>) -> Option<Self> {
-        let configured = paths.to_vec();
+    fn new(paths: Vec<PathBuf>, changed: Arc<Notify>) -> Option<Self> {
+        let configured = paths.clone();
         let on_event = move |event: notify::Result<Event>| {
             // An error may stand for any number of lost events.
             if event.is_ok_and(|event| !concerns(&event, &configured)) {
@@ -182,10 +186,7 @@ impl Notifier {
             changed.notify_one();
         };
         match notify::recommended_watcher(on_event) {
-            Ok(watcher) => Some(Self {
-                watcher,
-                paths: paths.to_vec(),
-            }),
+            Ok(watcher) => Some(Self { watcher, paths }),
             Err(error) => {
                 tracing::warn!(%error, "no notifications of changed role data; polling alone");
                 None

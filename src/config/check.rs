@@ -208,14 +208,21 @@ impl Check<'_> {
 
     fn assignments(&mut self, raw: &RawAssignments) -> Option<AssignmentFiles> {
         let at = "/assignments";
-        let joined = raw.paths.iter().map(|path| self.directory.join(path));
-        let texts = joined.map(|path| path.to_string_lossy().into()).collect();
-        self.once_each(&format!("{at}/paths"), texts, "expected each path once");
+        for (key, listed) in [("paths", &raw.paths), ("overlay_files", &raw.overlay_files)] {
+            let joined = listed.iter().map(|path| self.directory.join(path));
+            let texts = joined.map(|path| path.to_string_lossy().into()).collect();
+            self.once_each(&format!("{at}/{key}"), texts, "expected each path once");
+        }
         let paths = raw.paths.iter().enumerate().filter_map(|(index, path)| {
             let pointer = format!("{at}/paths/{index}");
             self.path(&pointer, path, form::file_or_directory)
         });
         let paths = paths.collect();
+        let overlays = raw.overlay_files.iter().enumerate();
+        let overlays = overlays.filter_map(|(index, path)| {
+            self.path(&format!("{at}/overlay_files/{index}"), path, form::file)
+        });
+        let overlay_files = overlays.collect();
         let max_staleness = raw.max_staleness_seconds?;
         self.longer(
             at,
@@ -225,6 +232,7 @@ impl Check<'_> {
         );
         Some(AssignmentFiles {
             paths,
+            overlay_files,
             poll_interval: Duration::from_secs(raw.poll_interval_seconds),
             max_staleness: Duration::from_secs(max_staleness),
         })

@@ -195,6 +195,10 @@ pub(super) struct RawAssignments {
     #[schemars(required, length(min = 1), inner(length(min = 1)))]
     #[schemars(example = ["assignments"])]
     pub(super) paths: Vec<PathBuf>,
+    /// TOML files with local role assignments, with conditions that narrow role assignments, and
+    /// with custom security attributes of principals.
+    #[schemars(inner(length(min = 1)), example = ["overlay.toml"])]
+    pub(super) overlay_files: Vec<PathBuf>,
     /// How often the files are looked at when no change is notified.
     #[schemars(range(min = 1, max = MAX_SECONDS))]
     pub(super) poll_interval_seconds: u64,
@@ -383,6 +387,7 @@ impl Default for RawAssignments {
     fn default() -> Self {
         Self {
             paths: Vec::new(),
+            overlay_files: Vec::new(),
             poll_interval_seconds: POLL_INTERVAL_SECONDS,
             max_staleness_seconds: None,
         }

@@ -285,6 +285,7 @@ fn configuration(
         vaults: vec![guarded_vault(vault, ca.clone())?],
         issuers: vec![trusted_issuer(issuer, ca)],
         assignments: AssignmentFiles {
+            overlay_files: Vec::new(),
             paths: vec![roles],
             poll_interval: POLL,
             max_staleness: MAX_STALENESS,

@@ -175,6 +175,8 @@ labels! {
         Assignment = "assignment",
         /// Role assignments with a condition.
         Conditional = "conditional",
+        /// Of those, the ones whose conditions are settled by the data action alone.
+        ConditionFolded = "condition_folded",
         /// Role assignment names used twice for different things.
         Conflict = "conflict",
         /// Role assignments of principals that are deleted.
@@ -183,13 +185,17 @@ labels! {
         DenyAssignment = "deny_assignment",
         /// Principals whose groups are known.
         Group = "group",
+        /// Conditions on role assignments from overlay files.
+        OverlayCondition = "overlay_condition",
+        /// Those of them whose role assignment is not in the data.
+        OverlayOrphan = "overlay_orphan",
         /// Role definitions.
         Role = "role",
         /// PIM schedule instances.
         ScheduleInstance = "schedule_instance",
         /// Role assignments whose role definition is not in the data.
         UnknownRoleDefinition = "unknown_role_definition",
-        /// Conditions that are not evaluated, so that what they stand on grants nothing.
+        /// Conditions that cannot be read: they never grant, and on a deny assignment always deny.
         UnsupportedCondition = "unsupported_condition",
     }
 }

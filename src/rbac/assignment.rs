@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::time::SystemTime;
 
+use crate::attributes::CustomAttributes;
 use crate::principal::{ObjectId, guid_type};
 
 use super::role::{Permission, RoleDefinition, RoleDefinitionId};
@@ -25,11 +26,22 @@ pub struct ConditionText {
     pub version: Option<Box<str>>,
 }
 
+/// Who made a role assignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// Somebody in Azure; conditions are read as Azure takes them.
+    Azure,
+    /// An overlay file; conditions are read strictly.
+    Overlay,
+}
+
 /// A principal holds a role at a scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoleAssignment {
     /// Its name.
     pub id: AssignmentId,
+    /// Who made it.
+    pub origin: Origin,
     /// Where it applies, with everything below.
     pub scope: Scope,
     /// Who holds the role: a user, group or service principal.
@@ -165,6 +177,10 @@ pub struct RoleData {
     pub schedule_instances: Vec<ScheduleInstance>,
     /// Transitive groups by principal; a principal that is absent is one whose groups are unknown.
     pub groups: HashMap<ObjectId, Vec<ObjectId>>,
+    /// Conditions that overlay files put on role assignments besides their own; all must hold.
+    pub overlay_conditions: HashMap<AssignmentId, Vec<ConditionText>>,
+    /// Custom security attributes by principal.
+    pub custom_attributes: HashMap<ObjectId, CustomAttributes>,
 }
 
 #[cfg(test)]

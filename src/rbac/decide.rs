@@ -1,17 +1,16 @@
 //! The decision itself.
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use crate::abac::Needs;
-use crate::attributes::Facts;
+use crate::abac::{Needs, Truth};
+use crate::attributes::{self, Facts, RequestAttributes};
 use crate::keyvault::{DataAction, Operation};
-use crate::reason::Reason;
 
 use super::assignment::AssignmentId;
-use super::assignment_set::{Grant, Revision};
+use super::assignment_set::Revision;
 use super::entitlements::Entitlements;
+use super::explain::Denial;
+use super::grants::Grant;
 use super::role::RoleDefinitionId;
 use super::scope::Scope;
 
@@ -60,83 +59,6 @@ pub struct GrantedBy {
     pub role_name: Arc<str>,
 }
 
-/// Why an operation is denied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denial {
-    /// The closed reason.
-    pub reason: Reason,
-    /// The data action that is missing or taken away.
-    pub data_action: DataAction,
-    /// The deny assignment that took it away.
-    pub deny_assignment: Option<AssignmentId>,
-    /// The caller's assignment that came nearest to granting it.
-    pub nearest: Option<NearestMiss>,
-    /// Whether the caller's groups were known; if not, more may be missing than is said.
-    pub membership_known: bool,
-    /// The load decided on.
-    pub revision: Revision,
-}
-
-/// An assignment of the caller, or of a group of the caller, that did not quite grant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NearestMiss {
-    /// The assignment.
-    pub assignment: AssignmentId,
-    /// Its role.
-    pub role: RoleDefinitionId,
-    /// The role's display name; `None` if its definition is not in the data.
-    pub role_name: Option<Arc<str>>,
-    /// Where it applies.
-    pub scope: Scope,
-    /// What kept it from granting.
-    pub miss: Miss,
-}
-
-/// What kept an assignment from granting; the nearest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Miss {
-    /// It has a condition.
-    Condition,
-    /// Its time window does not contain the present.
-    Expired,
-    /// Its role takes the action away again.
-    NotDataAction,
-    /// It is on another object of the vault.
-    ScopeInVault,
-    /// Its role does not hold the action.
-    Action,
-    /// Its role definition is not in the data.
-    RoleDefinition,
-    /// It is outside the vault.
-    ScopeElsewhere,
-}
-
-impl Miss {
-    const fn reason(self) -> Reason {
-        match self {
-            Self::Condition => Reason::ConditionUnsupported,
-            Self::Expired => Reason::ExpiredGrant,
-            Self::NotDataAction => Reason::NotDataAction,
-            Self::ScopeInVault | Self::ScopeElsewhere => Reason::ScopeMismatch,
-            Self::Action => Reason::ActionNotGranted,
-            Self::RoleDefinition => Reason::RoleDefinitionUnknown,
-        }
-    }
-}
-
-impl fmt::Display for Miss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Condition => "it has a condition, and conditions are not evaluated yet",
-            Self::Expired => "its time window has ended or not begun",
-            Self::NotDataAction => "its role takes the action away in NotDataActions",
-            Self::ScopeInVault | Self::ScopeElsewhere => "its scope does not contain the resource",
-            Self::Action => "its role does not hold the action",
-            Self::RoleDefinition => "its role definition is not in the role data",
-        })
-    }
-}
-
 impl Permit {
     /// The operation that is permitted.
     pub const fn operation(&self) -> &Operation {
@@ -162,112 +84,152 @@ impl Permit {
 /// Decides whether the caller with these entitlements may do `operation`, given `facts`.
 ///
 /// Every data action the operation needs must be granted, each possibly by another assignment, and
-/// none may be taken away by a deny assignment.
+/// none may be taken away by a deny assignment. Conditions are asked only where the outcome depends
+/// on them; where it depends on what was not fetched yet, the decision is
+/// [`Decision::Undecided`]. Fetched are the parts of `facts` that are not [`crate::attributes::Stage::Unread`].
 pub fn decide(operation: Operation, entitlements: &Entitlements, facts: &Facts<'_>) -> Decision {
-    let now = facts.now;
-    let needed = operation.kind().row().data_actions;
-    for &data_action in needed {
-        let denying = entitlements
-            .denying(&operation)
-            .find(|deny| deny.denied.contains(data_action));
-        if let Some(deny) = denying {
-            return Decision::Deny(Denial {
-                reason: Reason::DenyAssignment,
-                data_action,
-                deny_assignment: Some(deny.assignment),
-                nearest: None,
-                membership_known: entitlements.group_count().is_some(),
-                revision: entitlements.revision,
-            });
-        }
+    let question = Question::new(&operation, entitlements, facts);
+    match question.answer() {
+        Err(denial) => Decision::Deny(denial),
+        Ok(Answer::Fetch(needs)) => Decision::Undecided(Undecided { operation, needs }),
+        Ok(Answer::Granted(granted_by)) => Decision::Allow(Permit {
+            operation,
+            vault: entitlements.vault.clone(),
+            granted_by,
+            revision: entitlements.revision,
+        }),
     }
-    let mut granted_by = Vec::with_capacity(needed.len());
-    for &data_action in needed {
-        let granting = entitlements
-            .applying(&operation)
-            .find_map(|grant| granted(grant, data_action, now));
-        match granting {
-            Some(by) => granted_by.push(by),
-            None => return Decision::Deny(explain(&operation, data_action, entitlements, now)),
-        }
-    }
-    Decision::Allow(Permit {
-        operation,
-        vault: entitlements.vault.clone(),
-        granted_by,
-        revision: entitlements.revision,
-    })
 }
 
-fn granted(grant: &Grant, data_action: DataAction, now: SystemTime) -> Option<GrantedBy> {
+/// An answer that is no denial.
+enum Answer {
+    Granted(Vec<GrantedBy>),
+    Fetch(Needs),
+}
+
+/// One request, as conditions see it.
+pub(super) struct Question<'a> {
+    pub(super) operation: &'a Operation,
+    pub(super) entitlements: &'a Entitlements,
+    pub(super) facts: &'a Facts<'a>,
+    pub(super) suboperation: Option<&'static str>,
+}
+
+impl<'a> Question<'a> {
+    fn new(operation: &'a Operation, entitlements: &'a Entitlements, facts: &'a Facts<'a>) -> Self {
+        Self {
+            operation,
+            entitlements,
+            facts,
+            suboperation: attributes::suboperation(operation.kind()),
+        }
+    }
+
+    /// The attributes that `action` sees.
+    pub(super) fn attributes(&self, action: DataAction) -> RequestAttributes<'a> {
+        RequestAttributes {
+            operation: self.operation,
+            action,
+            facts: self.facts,
+            custom: self.entitlements.custom_attributes.as_deref(),
+        }
+    }
+
+    fn answer(&self) -> Result<Answer, Denial> {
+        let needed = self.operation.kind().row().data_actions;
+        let mut needs = Needs::NOTHING;
+        for &action in needed {
+            needs = needs.union(self.denied(action)?);
+        }
+        let mut granted_by = Vec::with_capacity(needed.len());
+        for &action in needed {
+            match self.granted(action) {
+                Granted::By(by) => granted_by.push(by),
+                Granted::Depends(more) => needs = needs.union(more),
+                // What else is not known yet cannot help.
+                Granted::No => return Err(self.explain(action)),
+            }
+        }
+        Ok(if needs.is_empty() {
+            Answer::Granted(granted_by)
+        } else {
+            Answer::Fetch(needs)
+        })
+    }
+
+    /// What must be fetched to know that no deny assignment takes `action` away; `Err` if one does.
+    fn denied(&self, action: DataAction) -> Result<Needs, Denial> {
+        let mut needs = Needs::NOTHING;
+        for deny in self.entitlements.denying(self.operation) {
+            let truth = if deny.denied.contains(action) {
+                Truth::True
+            } else if deny.conditional.contains(action) {
+                deny.truth(action, self.suboperation, &self.attributes(action))
+            } else {
+                Truth::False
+            };
+            match truth {
+                Truth::False => {}
+                Truth::Pending(more) => needs = needs.union(more),
+                // SECURITY: what cannot be evaluated denies.
+                Truth::True | Truth::Undefined => return Err(self.taken_away(action, deny)),
+            }
+        }
+        Ok(needs)
+    }
+
+    fn granted(&self, action: DataAction) -> Granted {
+        let applying = || self.entitlements.applying(self.operation);
+        // First what asks nothing.
+        let granting = applying()
+            .find(|grant| grant.held.contains(action) && grant.validity.contains(self.facts.now));
+        if let Some(by) = granting.and_then(|grant| granted_by(grant, action)) {
+            return Granted::By(by);
+        }
+        let mut needs = Needs::NOTHING;
+        for grant in applying().filter(|grant| grant.conditional.contains(action)) {
+            match self.holds(grant, action) {
+                Truth::True => {
+                    if let Some(by) = granted_by(grant, action) {
+                        return Granted::By(by);
+                    }
+                }
+                Truth::False | Truth::Undefined => {}
+                Truth::Pending(more) => needs = needs.union(more),
+            }
+        }
+        if needs.is_empty() {
+            Granted::No
+        } else {
+            Granted::Depends(needs)
+        }
+    }
+
+    /// Whether `grant` gives `action` to this request now.
+    fn holds(&self, grant: &Grant, action: DataAction) -> Truth {
+        match &grant.actions {
+            Some(actions) if grant.validity.contains(self.facts.now) => {
+                actions.truth(action, self.suboperation, &self.attributes(action))
+            }
+            Some(_) | None => Truth::False,
+        }
+    }
+}
+
+/// Whether an action is granted.
+enum Granted {
+    By(GrantedBy),
+    Depends(Needs),
+    No,
+}
+
+fn granted_by(grant: &Grant, data_action: DataAction) -> Option<GrantedBy> {
     // A grant whose role definition is unknown has no name and no actions.
-    let role_name = grant.role_name.as_ref()?;
-    (grant.held.contains(data_action) && grant.validity.contains(now)).then(|| GrantedBy {
+    let role = &grant.actions.as_ref()?.role;
+    Some(GrantedBy {
         data_action,
         assignment: grant.assignment,
         role: grant.role,
-        role_name: role_name.clone(),
+        role_name: role.name.clone(),
     })
-}
-
-/// Finds the assignment that came nearest. Off the way of allowed requests, so it may look at all
-/// of the caller's assignments.
-fn explain(
-    operation: &Operation,
-    data_action: DataAction,
-    entitlements: &Entitlements,
-    now: SystemTime,
-) -> Denial {
-    let here = entitlements
-        .applying(operation)
-        .map(|grant| (miss_here(grant, data_action, now), grant));
-    let holds = |grant: &&Arc<Grant>| grant.held.union(grant.conditional).contains(data_action);
-    let in_vault = entitlements
-        .at_object
-        .values()
-        .flat_map(|objects| objects.values().flatten())
-        .filter(holds)
-        .map(|grant| (Miss::ScopeInVault, grant));
-    let elsewhere = entitlements
-        .elsewhere
-        .iter()
-        .filter(holds)
-        .map(|grant| (Miss::ScopeElsewhere, grant));
-    // The assignment id makes the choice among equals the same each time.
-    let nearest = here
-        .chain(in_vault)
-        .chain(elsewhere)
-        .min_by_key(|(miss, grant)| (*miss, grant.assignment));
-    Denial {
-        reason: nearest.map_or(Reason::NoAssignment, |(miss, _)| miss.reason()),
-        data_action,
-        deny_assignment: None,
-        nearest: nearest.map(|(miss, grant)| NearestMiss {
-            assignment: grant.assignment,
-            role: grant.role,
-            role_name: grant.role_name.clone(),
-            scope: grant.scope.clone(),
-            miss,
-        }),
-        membership_known: entitlements.group_count().is_some(),
-        revision: entitlements.revision,
-    }
-}
-
-fn miss_here(grant: &Grant, data_action: DataAction, now: SystemTime) -> Miss {
-    if grant.role_name.is_none() {
-        Miss::RoleDefinition
-    } else if grant.held.contains(data_action) {
-        Miss::Expired
-    } else if grant.conditional.contains(data_action) {
-        if grant.validity.contains(now) {
-            Miss::Condition
-        } else {
-            Miss::Expired
-        }
-    } else if grant.named.contains(data_action) {
-        Miss::NotDataAction
-    } else {
-        Miss::Action
-    }
 }

@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::attributes::CustomAttributes;
 use crate::keyvault::{ObjectType, Operation};
 use crate::principal::{ObjectId, TokenGroups};
 
 use super::assignment::{DenyPrincipal, PrincipalType};
-use super::assignment_set::{AssignmentSet, Deny, Grant, Revision, VaultScope};
+use super::assignment_set::{AssignmentSet, Revision, VaultScope};
+use super::denies::Deny;
+use super::grants::Grant;
 use super::scope::Scope;
 
 /// Whether a caller's groups are known.
@@ -83,6 +86,8 @@ pub struct Entitlements {
     /// Grants elsewhere, which explain a denial and nothing more.
     pub(super) elsewhere: Vec<Arc<Grant>>,
     denies: Vec<(DenyReach, Arc<Deny>)>,
+    /// The caller's own; `None` if nobody said any.
+    pub(super) custom_attributes: Option<Arc<CustomAttributes>>,
 }
 
 impl AssignmentSet {
@@ -120,6 +125,7 @@ impl AssignmentSet {
             at_object: HashMap::new(),
             elsewhere: Vec::new(),
             denies: Vec::new(),
+            custom_attributes: self.custom_attributes.get(&principals.object_id).cloned(),
         };
         let ids = std::iter::once(&principals.object_id).chain(principals.groups());
         for grant in ids.filter_map(|id| self.grants.get(id)).flatten() {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::keyvault::{DataAction, DataActionSet};
+use crate::keyvault::{DataAction, DataActionSet, matches_pattern};
 use crate::principal::guid_type;
 
 use super::assignment::ConditionText;
@@ -59,118 +59,14 @@ fn expand(patterns: &[Box<str>]) -> DataActionSet {
         .filter(|action| {
             patterns
                 .iter()
-                .any(|pattern| matches(pattern, action.as_str()))
+                .any(|pattern| matches_pattern(pattern, action.as_str()))
         })
         .collect()
-}
-
-/// Whether `pattern` matches the whole of `action`.
-///
-/// Case does not matter and white space around the pattern is ignored: Microsoft's own Key Vault
-/// guide shows a custom role with a trailing space. `*` stands for any run of characters, `/`
-/// included, and may occur more than once; every other character stands for itself.
-///
-/// Source: <https://learn.microsoft.com/azure/role-based-access-control/custom-roles#wildcard-permissions>.
-pub fn matches(pattern: &str, action: &str) -> bool {
-    let pattern = pattern.trim().to_ascii_lowercase();
-    let action = action.to_ascii_lowercase();
-    let mut pieces = pattern.split('*');
-    // `split` always yields a first piece; a pattern without `*` yields no other.
-    let first = pieces.next().unwrap_or("");
-    let Some(mut rest) = action.strip_prefix(first) else {
-        return false;
-    };
-    let mut pieces = pieces.peekable();
-    if pieces.peek().is_none() {
-        return rest.is_empty() && !pattern.is_empty();
-    }
-    while let Some(piece) = pieces.next() {
-        if pieces.peek().is_none() {
-            return rest.ends_with(piece);
-        }
-        // The leftmost place is as good as any: what follows has the most room.
-        let Some((_, after)) = rest.split_once(piece) else {
-            return false;
-        };
-        rest = after;
-    }
-    false
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn patterns_match_as_azure_documents() {
-        for (pattern, action, expected) in [
-            (
-                "Microsoft.KeyVault/vaults/*",
-                "Microsoft.KeyVault/vaults/secrets/getSecret/action",
-                true,
-            ),
-            (
-                "Microsoft.KeyVault/vaults/*/read",
-                "Microsoft.KeyVault/vaults/keys/read",
-                true,
-            ),
-            (
-                "Microsoft.KeyVault/vaults/*/read",
-                "Microsoft.KeyVault/vaults/storageaccounts/sas/read",
-                true,
-            ),
-            (
-                "Microsoft.KeyVault/vaults/*/read",
-                "Microsoft.KeyVault/vaults/read",
-                false,
-            ),
-            (
-                "microsoft.keyvault/VAULTS/keys/Read ",
-                "Microsoft.KeyVault/vaults/keys/read",
-                true,
-            ),
-            (
-                "Microsoft.KeyVault/vaults/keys/read",
-                "Microsoft.KeyVault/vaults/keys/read/action",
-                false,
-            ),
-            ("*", "Microsoft.KeyVault/vaults/keys/read", true),
-            ("*/read", "Microsoft.KeyVault/vaults/keys/read", true),
-            (
-                "*/keys/*/action",
-                "Microsoft.KeyVault/vaults/keys/sign/action",
-                true,
-            ),
-            (
-                "*/keys/*/action",
-                "Microsoft.KeyVault/vaults/keys/read",
-                false,
-            ),
-            (
-                "Microsoft.KeyVault/vaults/keys/sign/*action",
-                "Microsoft.KeyVault/vaults/keys/sign/action",
-                true,
-            ),
-            (
-                "Microsoft.KeyVault/vaults/keys/sign*sign/action",
-                "Microsoft.KeyVault/vaults/keys/sign/action",
-                false,
-            ),
-            (
-                "Microsoft.KeyVault/vaults/keys/rea?",
-                "Microsoft.KeyVault/vaults/keys/read",
-                false,
-            ),
-            ("", "Microsoft.KeyVault/vaults/keys/read", false),
-            ("  ", "Microsoft.KeyVault/vaults/keys/read", false),
-        ] {
-            assert_eq!(
-                matches(pattern, action),
-                expected,
-                "`{pattern}` on `{action}`"
-            );
-        }
-    }
 
     #[test]
     fn not_data_actions_subtract_within_the_entry() {

@@ -23,12 +23,12 @@ fn directory(files: &[(&str, &Value)]) -> TempDir {
 }
 
 fn load_directory(directory: &TempDir) -> Result<Loaded, LoadError> {
-    load(&[directory.path().to_path_buf()])
+    load(&[directory.path().to_path_buf()], &[])
 }
 
 fn load_exports(names: &[&str]) -> Loaded {
     let paths: Vec<PathBuf> = names.iter().map(|name| path(name)).collect();
-    load(&paths).unwrap_or_else(|error| panic!("{error}"))
+    load(&paths, &[]).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn held(loaded: &Loaded, id: &str) -> DataActionSet {
@@ -66,6 +66,9 @@ fn overlapping_exports_are_merged_and_counted() {
         duplicates: 6 + 6 + 4 + 1,
         conflicts: 0,
         builtin_overridden: 1,
+        overlay_files: 0,
+        overlay_conditions: 0,
+        overlay_orphans: 0,
         warnings: warnings.clone(),
     };
     assert_eq!(loaded.report, expected);
@@ -226,7 +229,7 @@ fn a_directory_is_its_visible_json_files_and_links_to_files() {
     fs::write(root.join("GROUPS.JSON"), groups.to_string()).unwrap();
     // The same file by another path is read once.
     let paths = [root.to_path_buf(), root.join("..data/roles.json")];
-    let report = load(&paths).unwrap().report;
+    let report = load(&paths, &[]).unwrap().report;
     assert_eq!((report.files, report.role_assignments), (2, 6));
     assert_eq!((report.groups, report.duplicates), (3, 0));
 }
@@ -255,7 +258,7 @@ fn paths_that_lead_to_no_file_are_reported_together() {
     let root = volume.path();
     fs::create_dir(root.join("directory.json")).unwrap();
     symlink("nowhere", root.join("link.json")).unwrap();
-    let error = load(&[root.to_path_buf(), root.join("missing")]).unwrap_err();
+    let error = load(&[root.to_path_buf(), root.join("missing")], &[]).unwrap_err();
     let found: Vec<(&Path, String)> = error
         .problems()
         .iter()
@@ -337,13 +340,13 @@ fn a_swap_between_two_files_is_never_half_seen() {
     let mut whole = 0;
     while !writer.is_finished() {
         // A load may give up while files keep changing; the two files of one must agree.
-        if let Ok(loaded) = load(std::slice::from_ref(&root)) {
+        if let Ok(loaded) = load(std::slice::from_ref(&root), &[]) {
             assert_eq!((loaded.report.conflicts, loaded.report.duplicates), (0, 1));
             whole += 1;
         }
     }
     writer.join().unwrap();
-    assert!(whole > 0 || load(&[root]).is_ok());
+    assert!(whole > 0 || load(&[root], &[]).is_ok());
 }
 
 #[test]

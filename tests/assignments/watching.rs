@@ -37,6 +37,7 @@ struct Watching {
 fn watch(paths: &[&Path], poll_interval: Duration) -> Watching {
     let files = AssignmentFiles {
         paths: paths.iter().map(PathBuf::from).collect(),
+        overlay_files: Vec::new(),
         poll_interval,
         max_staleness: NEVER,
     };

@@ -3,11 +3,12 @@
 use portcullis::keyvault::OperationKind;
 use portcullis::principal::{Guid, TokenGroups};
 use portcullis::rbac::{
-    AssignmentId, ConditionText, DenyAssignment, DenyEffect, DenyPrincipal, Permission,
+    AssignmentId, ConditionText, DenyAssignment, DenyEffect, DenyPrincipal, Origin, Permission,
     PrincipalType, RoleAssignment, RoleData, RoleDefinition, RoleDefinitionId, Scope, VaultScope,
 };
 use portcullis::reason::Reason;
 
+use super::tenant::conditions::Fetched;
 use super::tenant::{SUBSCRIPTION, at, named_operation, object_id};
 use super::{Question, allows, assert_reason, denial};
 
@@ -45,6 +46,7 @@ pub(crate) fn role(data_actions: &[&str], not_data_actions: &[&str]) -> RoleDefi
 pub(crate) fn held(principal: u64, scope: &str) -> RoleAssignment {
     RoleAssignment {
         id: id(100),
+        origin: Origin::Azure,
         scope: scope.parse().unwrap(),
         principal: object_id(principal),
         role_definition: RoleDefinitionId(Guid::from_u128(1)),
@@ -75,6 +77,7 @@ pub(crate) fn asks(kind: OperationKind, name: &str) -> Question {
         token: TokenGroups::Absent,
         operation: named_operation(kind, name),
         now: at(5),
+        fetched: Fetched::default(),
     }
 }
 

@@ -5,22 +5,24 @@
 
 use std::time::SystemTime;
 
-use portcullis::keyvault::{ObjectType, Operation};
+use portcullis::abac::{Context, Mode, Truth, evaluate, parse};
+use portcullis::attributes::{Facts, RequestAttributes, suboperation};
+use portcullis::keyvault::{DataAction, ObjectType, Operation};
 use portcullis::principal::{ObjectId, TokenGroups};
 use portcullis::rbac::{
-    DenyAssignment, DenyEffect, MemberType, Permission, PrincipalType, RoleAssignment, RoleData,
-    ScheduleInstance, VaultScope,
+    ConditionText, DenyAssignment, DenyEffect, MemberType, Origin, Permission, PrincipalType,
+    RoleAssignment, RoleData, ScheduleInstance, VaultScope,
 };
 
 pub(crate) struct Request<'a> {
     pub(crate) object_id: ObjectId,
     pub(crate) token: &'a TokenGroups,
     pub(crate) operation: &'a Operation,
-    pub(crate) now: SystemTime,
+    pub(crate) facts: &'a Facts<'a>,
 }
 
-/// Whether `request` is allowed on `vault`.
-pub(crate) fn allows(data: &RoleData, vault: &VaultScope, request: &Request<'_>) -> bool {
+/// Whether `request` is allowed on `vault`; `None` if that depends on what was not fetched.
+pub(crate) fn allows(data: &RoleData, vault: &VaultScope, request: &Request<'_>) -> Option<bool> {
     let groups: Option<Vec<ObjectId>> = match (data.groups.get(&request.object_id), request.token) {
         (Some(groups), _) => Some(groups.clone()),
         (None, TokenGroups::Present(groups)) => Some(groups.to_vec()),
@@ -43,25 +45,45 @@ pub(crate) fn allows(data: &RoleData, vault: &VaultScope, request: &Request<'_>)
             TokenGroups::Present(groups) => groups.to_vec(),
             TokenGroups::Absent => Vec::new(),
         },
-        now: request.now,
+        now: request.facts.now,
+        request,
     };
-    request
+    let answers = request
         .operation
         .kind()
         .row()
         .data_actions
         .iter()
-        .all(|action| {
-            let action = action.as_str().to_lowercase();
-            !data
+        .map(|action| {
+            let denied = data
                 .deny_assignments
                 .iter()
-                .any(|deny| world.denies(deny, &action))
-                && data
-                    .role_assignments
-                    .iter()
-                    .any(|assignment| world.grants(assignment, &action))
-        })
+                .map(|d| world.denies(d, *action));
+            let granted = data
+                .role_assignments
+                .iter()
+                .map(|a| world.grants(a, *action));
+            both(any(denied).map(|denied| !denied), any(granted))
+        });
+    answers.fold(Some(true), both)
+}
+
+/// `AND` of what may not be known.
+fn both(a: Option<bool>, b: Option<bool>) -> Option<bool> {
+    match (a, b) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (Some(true), Some(true)) => Some(true),
+        _ => None,
+    }
+}
+
+/// `OR` of what may not be known.
+fn any(all: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    all.fold(Some(false), |a, b| match (a, b) {
+        (Some(true), _) | (_, Some(true)) => Some(true),
+        (Some(false), Some(false)) => Some(false),
+        _ => None,
+    })
 }
 
 struct World<'a> {
@@ -72,10 +94,41 @@ struct World<'a> {
     groups_known: bool,
     claimed: Vec<ObjectId>,
     now: SystemTime,
+    request: &'a Request<'a>,
 }
 
 impl World<'_> {
-    fn grants(&self, assignment: &RoleAssignment, action: &str) -> bool {
+    /// What a condition comes to; undefined if it cannot be read.
+    fn truth(&self, condition: &ConditionText, mode: Mode, action: DataAction) -> Truth {
+        let read = is_readable(condition).then(|| parse(&condition.text, mode));
+        let Some(Ok(expr)) = read else {
+            return Truth::Undefined;
+        };
+        let attributes = RequestAttributes {
+            operation: self.request.operation,
+            action,
+            facts: self.request.facts,
+            custom: self.data.custom_attributes.get(&self.request.object_id),
+        };
+        let context = Context {
+            action: action.as_str(),
+            suboperation: suboperation(self.request.operation.kind()),
+            attributes: &attributes,
+        };
+        evaluate(&expr, &context)
+    }
+
+    /// Whether some entry covers the action under a condition that holds.
+    fn entries(&self, permissions: &[Permission], action: DataAction) -> Truth {
+        let covering = permissions.iter().filter(|p| covers(p, action));
+        let truths = covering.map(|p| match &p.condition {
+            None => Truth::True,
+            Some(condition) => self.truth(condition, Mode::Compatible, action),
+        });
+        truths.fold(Truth::False, Truth::or)
+    }
+
+    fn grants(&self, assignment: &RoleAssignment, action: DataAction) -> Option<bool> {
         let mut instances: Vec<_> = self
             .data
             .schedule_instances
@@ -99,25 +152,34 @@ impl World<'_> {
                     && i.window.start.is_none_or(|start| start <= self.now)
                     && i.window.end.is_none_or(|end| self.now < end)
             });
-        self.ids.contains(&assignment.principal)
+        let applies = self.ids.contains(&assignment.principal)
             && !assignment.principal_deleted
-            && assignment.condition.is_none()
-            && instances.iter().all(|i| i.condition.is_none())
             && in_time
             && self.grantable(assignment.scope.as_str())
-            && self.is_above(assignment.scope.as_str()) == Some(true)
-            && self
-                .data
-                .role_definitions
-                .get(&assignment.role_definition)
-                .is_some_and(|role| {
-                    role.permissions
-                        .iter()
-                        .any(|p| p.condition.is_none() && covers(p, action))
-                })
+            && self.is_above(assignment.scope.as_str()) == Some(true);
+        let role = self.data.role_definitions.get(&assignment.role_definition);
+        let (true, Some(role)) = (applies, role) else {
+            return Some(false);
+        };
+        let own = match assignment.origin {
+            Origin::Azure => Mode::Compatible,
+            Origin::Overlay => Mode::Strict,
+        };
+        let own = assignment.condition.iter().map(|c| (c, own));
+        let pim = instances.iter().flat_map(|i| &i.condition);
+        let pim = pim.map(|c| (c, Mode::Compatible));
+        let overlaid = self.data.overlay_conditions.get(&assignment.id);
+        let overlaid = overlaid.into_iter().flatten().map(|c| (c, Mode::Strict));
+        let conditions = own.chain(pim).chain(overlaid);
+        let truths = conditions.map(|(c, mode)| self.truth(c, mode, action));
+        match truths.fold(self.entries(&role.permissions, action), Truth::and) {
+            Truth::True => Some(true),
+            Truth::False | Truth::Undefined => Some(false),
+            Truth::Pending(_) => None,
+        }
     }
 
-    fn denies(&self, deny: &DenyAssignment, action: &str) -> bool {
+    fn denies(&self, deny: &DenyAssignment, action: DataAction) -> Option<bool> {
         let hit = deny.principals.iter().any(|entry| {
             entry.kind == PrincipalType::Everyone
                 || self.ids.contains(&entry.id)
@@ -127,15 +189,32 @@ impl World<'_> {
         });
         let spared = deny.excluded(&self.ids);
         let here = segments(deny.scope.as_str()) == self.resource;
-        deny.effect == DenyEffect::Enforced
+        let applies = deny.effect == DenyEffect::Enforced
             && hit
             && !spared
             && self.is_above(deny.scope.as_str()).unwrap_or(true)
             && (here || !deny.does_not_apply_to_child_scopes)
-            && deny
-                .permissions
-                .iter()
-                .any(|permission| covers(permission, action))
+            && deny.permissions.iter().any(|p| covers(p, action));
+        if !applies {
+            return Some(false);
+        }
+        let holding = deny
+            .permissions
+            .iter()
+            .filter(|p| DataAction::ALL.iter().any(|action| covers(p, *action)));
+        let texts = holding.flat_map(|p| &p.condition).chain(&deny.condition);
+        let readable =
+            |c: &ConditionText| is_readable(c) && parse(&c.text, Mode::Compatible).is_ok();
+        if !texts.clone().all(readable) {
+            return Some(true);
+        }
+        let own = deny.condition.as_ref();
+        let own = own.map_or(Truth::True, |c| self.truth(c, Mode::Compatible, action));
+        match self.entries(&deny.permissions, action).and(own) {
+            Truth::True | Truth::Undefined => Some(true),
+            Truth::False => Some(false),
+            Truth::Pending(_) => None,
+        }
     }
 
     /// Whether `scope` is the resource or above it; `None` if that cannot be known.
@@ -179,7 +258,12 @@ impl Excluded for DenyAssignment {
     }
 }
 
-fn covers(permission: &Permission, action: &str) -> bool {
+fn is_readable(condition: &ConditionText) -> bool {
+    matches!(condition.version.as_deref(), None | Some("2.0"))
+}
+
+fn covers(permission: &Permission, action: DataAction) -> bool {
+    let action = action.as_str().to_lowercase();
     let any = |patterns: &[Box<str>]| {
         patterns.iter().any(|pattern| {
             let pattern: Vec<char> = pattern.trim().to_lowercase().chars().collect();

@@ -1,14 +1,19 @@
 //! Random tenants from a small world, so that principals, scopes and actions meet often.
 
+#[path = "conditions.rs"]
+pub(crate) mod conditions;
+
 use std::time::{Duration, SystemTime};
 
 use portcullis::keyvault::{DataAction, Operation, OperationKind, route};
 use portcullis::principal::{Guid, ObjectId, TokenGroups};
 use portcullis::rbac::{
-    AssignmentId, ConditionText, DenyAssignment, DenyEffect, DenyPrincipal, MemberType, Permission,
+    AssignmentId, DenyAssignment, DenyEffect, DenyPrincipal, MemberType, Origin, Permission,
     PrincipalType, RoleAssignment, RoleData, RoleDefinition, RoleDefinitionId, ScheduleInstance,
     Scope, VaultScope, Window,
 };
+
+use conditions::{condition, custom_attributes};
 
 /// SplitMix64: small, seeded, the same everywhere.
 pub(crate) struct Dice(pub(crate) u64);
@@ -106,18 +111,11 @@ fn pattern(dice: &mut Dice) -> Box<str> {
     }
 }
 
-fn condition(dice: &mut Dice, one_in: u64) -> Option<ConditionText> {
-    dice.one_in(one_in).then(|| ConditionText {
-        text: "x".into(),
-        version: Some("2.0".into()),
-    })
-}
-
 fn permission(dice: &mut Dice) -> Permission {
     Permission {
         data_actions: dice.list(3, pattern),
         not_data_actions: dice.list(1, pattern),
-        condition: condition(dice, 6),
+        condition: condition(dice, 4),
     }
 }
 
@@ -136,10 +134,11 @@ fn instant(dice: &mut Dice) -> Option<SystemTime> {
 pub(crate) fn role_assignment(dice: &mut Dice) -> RoleAssignment {
     RoleAssignment {
         id: assignment_id(dice),
+        origin: *dice.pick(&[Origin::Azure, Origin::Azure, Origin::Overlay]),
         scope: scope(dice),
         principal: object_id(dice.below(6)),
         role_definition: role_definition_id(dice),
-        condition: condition(dice, 6),
+        condition: condition(dice, 3),
         principal_deleted: dice.one_in(12),
     }
 }
@@ -219,6 +218,22 @@ pub(crate) fn role_data(dice: &mut Dice) -> RoleData {
                     object_id(dice.below(3)),
                     dice.list(2, |dice| object_id(3 + dice.below(3))),
                 )
+            })
+            .into_iter()
+            .collect(),
+        overlay_conditions: dice
+            .list(2, |dice| {
+                let conditions = dice.list(2, |dice| condition(dice, 1));
+                (
+                    assignment_id(dice),
+                    conditions.into_iter().flatten().collect(),
+                )
+            })
+            .into_iter()
+            .collect(),
+        custom_attributes: dice
+            .list(2, |dice| {
+                (object_id(dice.below(3)), custom_attributes(dice))
             })
             .into_iter()
             .collect(),

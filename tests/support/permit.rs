@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use portcullis::keyvault::Operation;
 use portcullis::principal::{Guid, ObjectId, TokenGroups};
 use portcullis::rbac::{
-    AssignmentId, AssignmentSet, Decision, Permission, Permit, Revision, RoleAssignment, RoleData,
-    RoleDefinition, RoleDefinitionId, VaultScope, decide,
+    AssignmentId, AssignmentSet, Decision, Origin, Permission, Permit, Revision, RoleAssignment,
+    RoleData, RoleDefinition, RoleDefinitionId, VaultScope, decide,
 };
 
 use crate::facts::Blank;
@@ -25,6 +25,7 @@ pub(crate) fn permit(operation: Operation) -> Permit {
     let data = RoleData {
         role_assignments: vec![RoleAssignment {
             id: AssignmentId(Guid::from_u128(3)),
+            origin: Origin::Azure,
             scope: "/".parse().unwrap(),
             principal: object_id,
             role_definition: everything.id,

@@ -1,7 +1,7 @@
 //! Role assignments: ARM's list, `az role assignment list` and `Get-AzRoleAssignment`.
 
 use crate::principal::ObjectId;
-use crate::rbac::{AssignmentId, RoleAssignment, RoleDefinitionId};
+use crate::rbac::{AssignmentId, Origin, RoleAssignment, RoleDefinitionId};
 
 use super::error::EntryError;
 use super::fields::{EXPECTED_GUID, Fields};
@@ -33,6 +33,7 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<RoleAssignment, EntryError> {
         id: id
             .map(AssignmentId)
             .ok_or_else(|| fields.missing(name, EXPECTED_GUID))?,
+        origin: Origin::Azure,
         scope: fields.scope()?,
         principal: ObjectId(principal),
         role_definition: role_definition(fields)?,
