@@ -24,6 +24,7 @@ pub mod host;
 pub mod links;
 pub mod listen;
 pub mod pipeline;
+mod properties;
 pub mod reject;
 pub mod upstream;
 
