@@ -29,6 +29,11 @@ impl Guid {
     pub const fn from_u128(value: u128) -> Self {
         Self(Uuid::from_u128(value))
     }
+
+    /// The 128-bit value.
+    pub const fn as_uuid(self) -> Uuid {
+        self.0
+    }
 }
 
 impl FromStr for Guid {

@@ -47,6 +47,30 @@ impl<'a> Values<'a> {
     }
 }
 
+impl Scalar<'_> {
+    /// The same value, borrowed.
+    pub fn borrowed(&self) -> Scalar<'_> {
+        match self {
+            Self::Text(text) => Scalar::Text(Cow::Borrowed(text)),
+            Self::Name(name) => Scalar::Name(Cow::Borrowed(name)),
+            Self::Integer(value) => Scalar::Integer(*value),
+            Self::Boolean(value) => Scalar::Boolean(*value),
+            Self::DateTime(value) => Scalar::DateTime(*value),
+            Self::Guid(value) => Scalar::Guid(*value),
+        }
+    }
+}
+
+impl Values<'_> {
+    /// The same values, borrowed.
+    pub fn borrowed(&self) -> Values<'_> {
+        match self {
+            Self::One(value) => Values::One(value.borrowed()),
+            Self::Many(values) => Values::Many(values.iter().map(Scalar::borrowed).collect()),
+        }
+    }
+}
+
 /// What was found for an attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup<'a> {

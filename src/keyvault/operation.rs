@@ -206,6 +206,29 @@ operations! {
     SasDefinitionUpdate,         PATCH,  "/storage/{name}/sas/{sas}",                Vault,               [StorageAccountsSasSet];
 }
 
+impl OperationKind {
+    /// Whether it lists things, page by page.
+    pub const fn is_list(self) -> bool {
+        matches!(
+            self,
+            Self::CertificateIssuersList
+                | Self::CertificateList
+                | Self::CertificateListDeleted
+                | Self::CertificateListVersions
+                | Self::KeyList
+                | Self::KeyListDeleted
+                | Self::KeyListVersions
+                | Self::SasDefinitionList
+                | Self::SasDefinitionListDeleted
+                | Self::SecretList
+                | Self::SecretListDeleted
+                | Self::SecretListVersions
+                | Self::StorageAccountList
+                | Self::StorageAccountListDeleted
+        )
+    }
+}
+
 /// How the caller named the version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VersionSegment {
@@ -417,6 +440,14 @@ mod tests {
             // One action stands for reading and for writing contacts.
             let contacts = kind == OperationKind::CertificateContactsGet;
             assert_eq!(kind.is_write(), !harmless && !contacts, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn lists_are_called_lists() {
+        for kind in OperationKind::ALL {
+            let called = kind.as_label().contains("List");
+            assert_eq!(kind.is_list(), called, "{kind:?}");
         }
     }
 

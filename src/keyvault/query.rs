@@ -119,6 +119,16 @@ impl Query {
         Some(SkipToken(value.clone()))
     }
 
+    /// `maxresults`: how many entries the caller wants on a page.
+    pub fn max_results(&self) -> Option<i64> {
+        let (_, value) = self
+            .others
+            .iter()
+            .find(|(name, _)| **name == *"maxresults")?;
+        // Checked when it was read; it may be escaped.
+        decode(value).ok()?.parse().ok()
+    }
+
     /// Appends the query to `out`, `api-version` first, without the `?`.
     pub(super) fn render(&self, out: &mut String) {
         out.push_str("api-version=");
@@ -241,6 +251,14 @@ mod tests {
             rendered("api-version=latest"),
             Err(QueryError::ApiVersion(_))
         ));
+    }
+
+    #[test]
+    fn the_page_size_is_read_escaped_or_not() {
+        let size = |text: &str| Query::parse(text, &[]).unwrap().max_results();
+        assert_eq!(size("api-version=7.4&maxresults=25"), Some(25));
+        assert_eq!(size("api-version=7.4&maxresults=%32%35"), Some(25));
+        assert_eq!(size("api-version=7.4"), None);
     }
 
     #[test]

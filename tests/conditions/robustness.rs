@@ -123,7 +123,8 @@ proptest! {
         let text = &row.get(&rows).condition;
         let start = text.floor_char_boundary(at.index(text.len() + 1));
         let end = text.ceil_char_boundary((start + length).min(text.len()));
-        hold(&format!("{}{inserted}{}", &text[..start], &text[end..]))?;
+        let (before, after) = (text.get(..start).unwrap(), text.get(end..).unwrap());
+        hold(&format!("{before}{inserted}{after}"))?;
     }
 }
 

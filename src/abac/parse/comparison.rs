@@ -147,7 +147,10 @@ impl<'t> Parser<'t> {
     /// An operator with or without a quantifier.
     fn operator(&mut self) -> Result<(Option<Quantifier>, Operator), ParseError> {
         let Token::Word(word) = self.token else {
-            return Err(self.unexpected("an operator such as `StringEquals`"));
+            let negated = self.token == Token::Not;
+            return Err(self
+                .unexpected("an operator such as `StringEquals`")
+                .hinting(negated.then_some(hint::NEGATION)));
         };
         let span = self.span;
         let (quantifier, name) = match word.split_once(':') {

@@ -4,10 +4,9 @@ use http::StatusCode;
 use tokio::time::Instant;
 
 use super::error::{MetadataDefect, MetadataError};
-use super::versions::{Page, Versions, member, version_in};
+use super::versions::{Page, Versions, version_in};
 use crate::attributes::Metadata;
 use crate::json::Json;
-use crate::keyvault::{ObjectType, ObjectVersion};
 use crate::proxy::properties;
 use crate::proxy::upstream::Upstream;
 use crate::rbac::{Inspection, InspectionStep};
@@ -66,7 +65,7 @@ impl Fetch<'_> {
         let Some(object) = self.ask(InspectionStep::First).await? else {
             return Ok(None);
         };
-        let properties = properties::of_object(self.inspection.object_type(), &object);
+        let (properties, id) = properties::of_answer(self.inspection.object_type(), &object);
         if self.inspection.is_deleted() {
             return Ok(Some(Metadata {
                 properties,
@@ -75,7 +74,7 @@ impl Fetch<'_> {
                 is_current: self.inspection.wants_current().then_some(false),
             }));
         }
-        let version = self.version(&object)?;
+        let version = version_in(id, self.inspection)?;
         let given = self.inspection.version();
         if given.is_some_and(|given| *given != version) {
             return Err(MetadataDefect::Malformed.into());
@@ -85,7 +84,10 @@ impl Fetch<'_> {
             None => Some(true),
             Some(given) => match self.ask(InspectionStep::Current).await? {
                 None => return Ok(None),
-                Some(current) => Some(self.version(&current)? == *given),
+                Some(current) => {
+                    let (_, id) = properties::of_answer(self.inspection.object_type(), &current);
+                    Some(version_in(id, self.inspection)? == *given)
+                }
             },
         };
         Ok(Some(Metadata {
@@ -93,15 +95,6 @@ impl Fetch<'_> {
             version: Some(version),
             is_current,
         }))
-    }
-
-    /// The version in the id of a key or certificate.
-    fn version(&self, object: &Json) -> Result<ObjectVersion, MetadataDefect> {
-        let id = match self.inspection.object_type() {
-            ObjectType::Key => member(object, "key").and_then(|key| member(key, "kid")),
-            ObjectType::Certificate | ObjectType::Secret => member(object, "id"),
-        };
-        version_in(id, self.inspection)
     }
 
     /// One question; `None` if the vault says that there is no such thing.

@@ -93,8 +93,8 @@ impl<'i> Versions<'i> {
 
     /// Takes note of an item of the list.
     pub(super) fn see(&mut self, item: &Json) -> Result<(), MetadataDefect> {
-        let version = version_in(member(item, "id"), self.inspection)?;
-        let properties = properties::of_object(self.inspection.object_type(), item);
+        let (properties, id) = properties::of_answer(self.inspection.object_type(), item);
+        let version = version_in(id, self.inspection)?;
         if self.inspection.version() == Some(&version) {
             self.given = Some(properties.clone());
         }
@@ -166,11 +166,11 @@ fn current(latest: Latest) -> Result<Latest, MetadataDefect> {
 
 /// The version at the end of an id, which must be one of the object that was asked for.
 pub(super) fn version_in(
-    id: Option<&Json>,
+    id: Option<&str>,
     inspection: &Inspection,
 ) -> Result<ObjectVersion, MetadataDefect> {
     let read = || {
-        let id: Uri = id?.as_text()?.parse().ok()?;
+        let id: Uri = id?.parse().ok()?;
         let mut segments = id.path().split('/').skip(1);
         let collection = segments.next()?;
         let name = segments.next()?;
@@ -184,7 +184,7 @@ pub(super) fn version_in(
 }
 
 /// A member of an object.
-pub(super) fn member<'a>(json: &'a Json, name: &str) -> Option<&'a Json> {
+fn member<'a>(json: &'a Json, name: &str) -> Option<&'a Json> {
     if let Json::Object(members) = json {
         members.get(name)
     } else {
