@@ -75,6 +75,7 @@ fn type_of(value: &Scalar<'_>) -> ValueType {
         Scalar::Boolean(_) => ValueType::Boolean,
         Scalar::DateTime(_) => ValueType::DateTime,
         Scalar::Guid(_) => ValueType::Guid,
+        Scalar::Other => panic!("no request has a value that nothing compares"),
     }
 }
 

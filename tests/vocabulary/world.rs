@@ -162,6 +162,7 @@ pub(crate) fn owned(values: &Values<'_>) -> Values<'static> {
         Scalar::Boolean(value) => Scalar::Boolean(*value),
         Scalar::DateTime(value) => Scalar::DateTime(*value),
         Scalar::Guid(value) => Scalar::Guid(*value),
+        Scalar::Other => Scalar::Other,
     };
     match values {
         Values::One(value) => Values::One(own(value)),
