@@ -48,10 +48,9 @@ impl World {
             let mut attributes = self.attributes.iter();
             attributes.find(|(source, known, _)| *source == attribute.source && same(known, name))
         };
-        let entries = self
-            .entries
-            .iter()
-            .filter(|(source, path, ..)| *source == attribute.source && same(path, &attribute.path));
+        let entries = self.entries.iter().filter(|(source, path, ..)| {
+            *source == attribute.source && same(path, &attribute.path)
+        });
         match &attribute.form {
             Form::Bare => named(&attribute.path).map_or_else(Vec::new, |(.., v)| v.clone()),
             Form::Name(name) => {
@@ -68,7 +67,9 @@ impl World {
                 let wanted = entries.filter(|(_, _, known, _)| *known == &**key);
                 wanted.flat_map(|(.., v)| v.clone()).collect()
             }
-            Form::Keys => entries.map(|(_, _, key, _)| Value::Text((*key).to_owned())).collect(),
+            Form::Keys => entries
+                .map(|(_, _, key, _)| Value::Text((*key).to_owned()))
+                .collect(),
         }
     }
 

@@ -20,11 +20,7 @@ impl Dice {
         &items[usize::try_from(self.below(items.len() as u64)).unwrap()]
     }
 
-    pub(crate) fn list<T>(
-        &mut self,
-        at_most: u64,
-        mut make: impl FnMut(&mut Self) -> T,
-    ) -> Vec<T> {
+    pub(crate) fn list<T>(&mut self, at_most: u64, mut make: impl FnMut(&mut Self) -> T) -> Vec<T> {
         (0..self.below(at_most + 1)).map(|_| make(self)).collect()
     }
 }
