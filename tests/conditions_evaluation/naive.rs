@@ -2,6 +2,8 @@
 //!
 //! `Some(true)`, `Some(false)`, or `None` for undefined.
 
+use std::borrow::Cow;
+
 use portcullis::abac::{
     Attribute, Comparison, Connective, Expr, Literal, Mixed, Operand, Operator, Order, Quantifier,
     StringTest,
@@ -136,15 +138,18 @@ fn like(text: &str, pattern: &str) -> bool {
     fits(&symbols, &text.chars().collect::<Vec<_>>())
 }
 
-fn side(operand: &Operand, world: &World) -> Vec<Value> {
+fn side<'a>(operand: &Operand, world: &'a World) -> Vec<Cow<'a, Value>> {
     match operand {
         Operand::Attribute(attribute) => values(attribute, world),
-        Operand::Literal(literal) => vec![value(literal)],
-        Operand::Set(literals) => literals.iter().map(value).collect(),
+        Operand::Literal(literal) => vec![Cow::Owned(value(literal))],
+        Operand::Set(literals) => literals
+            .iter()
+            .map(|literal| Cow::Owned(value(literal)))
+            .collect(),
     }
 }
 
-fn values(attribute: &Attribute, world: &World) -> Vec<Value> {
+fn values<'a>(attribute: &Attribute, world: &'a World) -> Vec<Cow<'a, Value>> {
     assert!(!world.is_hidden(attribute), "everything is known here");
     world.values(attribute)
 }
