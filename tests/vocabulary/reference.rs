@@ -7,8 +7,8 @@ use std::path::Path;
 
 use portcullis::abac::vocabulary::{Azure, Known, Origin, Shape};
 use portcullis::abac::{Needs, Source};
-use portcullis::attributes::can_have;
-use portcullis::keyvault::{DataAction, ObjectType};
+use portcullis::attributes::{can_have, suboperation};
+use portcullis::keyvault::{DataAction, ObjectType, OperationKind};
 
 use crate::attribute;
 
@@ -73,12 +73,13 @@ fn actions(known: Known) -> String {
             return "those of `:name`".to_owned();
         }
     }
-    let short = |action: DataAction| {
-        let text = action.as_str();
-        let text = text.trim_start_matches("Microsoft.KeyVault/vaults/");
-        text.trim_end_matches("/action").to_owned()
-    };
     with.into_iter().map(short).collect::<Vec<_>>().join(", ")
+}
+
+fn short(action: DataAction) -> String {
+    let text = action.as_str();
+    let text = text.trim_start_matches("Microsoft.KeyVault/vaults/");
+    text.trim_end_matches("/action").to_owned()
 }
 
 fn having(known: Known) -> Vec<DataAction> {
@@ -114,6 +115,21 @@ fn tables() -> String {
                 actions(known)
             )
             .unwrap();
+        }
+    }
+    text.push_str(
+        "\n### Suboperations\n\n| suboperation | operation | data actions |\n|---|---|---|\n",
+    );
+    for &kind in OperationKind::ALL {
+        if let Some(name) = suboperation(kind) {
+            let row = kind.row();
+            let actions: Vec<_> = row
+                .data_actions
+                .iter()
+                .map(|action| short(*action))
+                .collect();
+            let (method, path, actions) = (row.method, row.template, actions.join(", "));
+            writeln!(text, "| `{name}` | `{method} {path}` | {actions} |").unwrap();
         }
     }
     text.push('\n');
