@@ -136,10 +136,7 @@ impl App {
             metrics: Arc::clone(&metrics),
             extra_query_parameters: config.extra_query_parameters,
             total_timeout: config.limits.total_timeout,
-            surroundings: Surroundings {
-                environment: config.deployment.environment,
-                region: config.deployment.region,
-            },
+            surroundings: surroundings(&config.deployment),
             zone: config.deployment.zone,
         });
 
@@ -270,6 +267,13 @@ fn vault_scope(vault: &config::Vault) -> VaultScope {
     VaultScope {
         scope: vault.resource_id.clone(),
         management_groups: vault.management_groups.clone(),
+    }
+}
+
+fn surroundings(deployment: &config::Deployment) -> Surroundings {
+    Surroundings {
+        environment: deployment.environment.clone(),
+        region: deployment.region.clone(),
     }
 }
 

@@ -4,10 +4,9 @@
 //! <https://learn.microsoft.com/azure/role-based-access-control/conditions-troubleshoot>.
 
 use super::expr::{Operator, Quantifier, Source};
-use super::vocabulary::ValueType;
 
 /// The functions.
-pub(super) const FUNCTIONS: [&str; 3] = ["ActionMatches", "SubOperationMatches", "Exists"];
+const FUNCTIONS: [&str; 3] = ["ActionMatches", "SubOperationMatches", "Exists"];
 
 /// For a quote that ends a string too early.
 pub(super) const QUOTE_INSIDE: &str = "a string cannot hold a single quote, however it is \
@@ -17,6 +16,10 @@ pub(super) const QUOTE_INSIDE: &str = "a string cannot hold a single quote, howe
 pub(super) const SET_ALONE: &str = "only an operator with a quantifier takes a set: write \
     `ForAnyOfAnyValues:StringEquals {'a', 'b'}` for `is one of`, and \
     `ForAnyOfAllValues:StringNotEquals {'a', 'b'}` for `is none of`";
+
+/// For a negation where an operator belongs.
+pub(super) const NEGATION: &str = "a negation stands before the whole expression (`NOT Exists \
+    @Resource[…]`) or in the operator's name (`StringNotEquals`)";
 
 /// For `AND` beside `OR`.
 pub(super) const MIXED: &str = "Azure publishes no precedence: write `(a AND b) OR c` or \
@@ -68,7 +71,7 @@ pub(super) fn foreign(operator: &str) -> &'static str {
 
 /// For an operator that does not exist.
 pub(super) fn operator(word: &str) -> Option<String> {
-    if FUNCTIONS.iter().any(|name| name.eq_ignore_ascii_case(word)) {
+    if is_function(word) {
         return Some(format!("`{word}` stands before its attribute or pattern"));
     }
     if let Some(quantifier) = Quantifier::from_name(word) {
@@ -76,7 +79,21 @@ pub(super) fn operator(word: &str) -> Option<String> {
             "a quantifier stands right before an operator: `{quantifier}:StringEquals`"
         ));
     }
-    did_you_mean(word, Operator::all().map(Operator::name))
+    let without_type = |name: &str| {
+        name.to_ascii_lowercase()
+            .ends_with(&word.to_ascii_lowercase())
+    };
+    did_you_mean(word, Operator::all().map(Operator::name)).or_else(|| {
+        let known = !word.is_empty() && Operator::all().any(|o| without_type(o.name()));
+        known.then(|| {
+            "operators begin with the type they compare: `StringEquals`, `NumericEquals`".to_owned()
+        })
+    })
+}
+
+/// Whether `word` is the name of a function.
+pub(super) fn is_function(word: &str) -> bool {
+    FUNCTIONS.iter().any(|name| name.eq_ignore_ascii_case(word))
 }
 
 /// For a quantifier that does not exist.
@@ -86,7 +103,7 @@ pub(super) fn quantifier(word: &str) -> Option<String> {
 
 /// For a function that does not exist.
 pub(super) fn function(word: &str) -> Option<String> {
-    did_you_mean(word, FUNCTIONS.into_iter())
+    did_you_mean(word, FUNCTIONS.into_iter().chain(["NOT Exists"]))
 }
 
 /// For a source that does not exist.
@@ -117,17 +134,17 @@ pub(super) fn value(operator: Operator, value: &str, quoted: bool) -> String {
     } else {
         ""
     };
-    match operator.value_type() {
-        ValueType::Any | ValueType::String => format!("strings stand in single quotes{other}"),
-        ValueType::Integer if integer && quoted => "numbers stand without quotes".to_owned(),
-        ValueType::Integer if quoted => "to compare text, use `StringEquals`".to_owned(),
-        ValueType::Integer => format!("whole numbers from {} to {} only", i64::MIN, i64::MAX),
-        ValueType::Boolean if boolean => "booleans stand without quotes".to_owned(),
-        ValueType::Boolean => "booleans are `true` and `false`".to_owned(),
-        ValueType::DateTime => {
+    match operator {
+        Operator::String { .. } => format!("strings stand in single quotes{other}"),
+        Operator::Numeric(_) if integer && quoted => "numbers stand without quotes".to_owned(),
+        Operator::Numeric(_) if quoted => "to compare text, use `StringEquals`".to_owned(),
+        Operator::Numeric(_) => format!("whole numbers from {} to {} only", i64::MIN, i64::MAX),
+        Operator::Boolean { .. } if boolean => "booleans stand without quotes".to_owned(),
+        Operator::Boolean { .. } => "booleans are `true` and `false`".to_owned(),
+        Operator::DateTime(_) => {
             "points in time are UTC and stand in single quotes: '2026-01-31T00:00:00.0Z'".to_owned()
         }
-        ValueType::Guid => {
+        Operator::Guid { .. } => {
             "GUIDs look like 0d9f8a7b-6c5d-4e3f-9a2b-1c0d9e8f7a6b; names of roles or people do \
              not work here"
                 .to_owned()
@@ -136,7 +153,7 @@ pub(super) fn value(operator: Operator, value: &str, quoted: bool) -> String {
 }
 
 /// The one of `known` that `word` was probably meant to be, as a question.
-fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(super) fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     nearest(word, known).map(|name| format!("did you mean `{name}`?"))
 }
 

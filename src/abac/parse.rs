@@ -129,47 +129,50 @@ impl<'t> Parser<'t> {
 
     /// The current token is not what is expected.
     fn unexpected(&self, expected: impl Into<Box<str>>) -> ParseError {
-        let (kind, hint) = match self.token {
-            Token::Character(c) => (ParseErrorKind::Character, hint::character(c)),
-            Token::Foreign(operator) => (
-                ParseErrorKind::UnknownOperator,
-                Some(hint::foreign(operator)),
-            ),
-            Token::OpenQuote => (
-                ParseErrorKind::Unexpected,
-                Some("the string that begins here is not closed"),
-            ),
+        let (kind, closing, hint) = match self.token {
+            Token::Character(c) => (ParseErrorKind::Character, None, hint::character(c)),
+            Token::Foreign(operator) => {
+                let hint = hint::foreign(operator);
+                (ParseErrorKind::UnknownOperator, None, Some(hint))
+            }
+            Token::OpenQuote => (ParseErrorKind::Unexpected, Some("a closing `'`"), None),
             Token::BrokenQuote(_) => (
                 ParseErrorKind::Character,
-                Some("a string ends on the line it begins and has no control characters"),
+                Some("a closing `'`"),
+                Some("a string ends on the line it begins, and has no control characters"),
             ),
-            Token::OpenBracket => (
-                ParseErrorKind::Attribute,
-                Some("the `[` that begins here is not closed"),
-            ),
-            _ => (ParseErrorKind::Unexpected, None),
+            Token::OpenBracket => (ParseErrorKind::Attribute, Some("a closing `]`"), None),
+            _ => (ParseErrorKind::Unexpected, None, None),
         };
+        let expected = closing.map_or_else(|| expected.into(), Into::into);
         self.error(kind, self.span, expected).hinting(hint)
     }
 
     /// The current token cannot follow a whole operand.
     fn after_operand(&self, expected: impl Into<Box<str>>) -> ParseError {
         let touching = self.span.offset == self.last_span.end();
-        let in_string = matches!(self.last, Token::Quoted(_))
-            && (touching || matches!(self.token, Token::Quoted(_) | Token::OpenQuote));
-        if in_string {
+        if touching && matches!(self.last, Token::Quoted(_)) && !self.is_delimiter() {
             let error = self.error(ParseErrorKind::Unexpected, self.span, expected);
             return error.hinting(Some(hint::QUOTE_INSIDE));
         }
         let hint = match self.token {
-            Token::Word(word) => hint::nearest(word, ["AND", "OR"].into_iter())
-                .map(|name| format!("did you mean `{name}`?")),
-            Token::Open | Token::Not | Token::At => {
+            Token::Word(word) if !hint::is_function(word) => {
+                hint::did_you_mean(word, ["AND", "OR"].into_iter())
+            }
+            Token::Word(_) | Token::Open | Token::Not | Token::At => {
                 Some("two expressions are joined by `AND` or `OR`".to_owned())
             }
             _ => None,
         };
         self.unexpected(expected).hinting(hint)
+    }
+
+    /// Whether the current token often touches the one before.
+    fn is_delimiter(&self) -> bool {
+        !matches!(
+            self.token,
+            Token::Word(_) | Token::Quoted(_) | Token::OpenQuote | Token::BrokenQuote(_)
+        )
     }
 
     /// Operands joined by `AND` and `OR`. `depth` is how many parentheses and negations are around.
@@ -200,7 +203,7 @@ impl<'t> Parser<'t> {
             Connective::And => Connective::Or,
             Connective::Or => Connective::And,
         };
-        let expected = format!("parentheses between `{other}` and `{connective}`");
+        let expected = format!("parentheses that part `{connective}` from `{other}`");
         self.error(ParseErrorKind::MixedConnectives, self.span, expected)
             .hinting(Some(hint::MIXED))
     }

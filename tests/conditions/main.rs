@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod corpus;
+mod mistakes;
 mod robustness;
 mod round_trip;
 mod trees;

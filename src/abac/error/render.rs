@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use super::ParseError;
 
-/// How many characters of a line are shown before the place, and from there on.
-const BEFORE: usize = 40;
-const FROM_THERE: usize = 60;
+/// A line of more characters is cut; then so many are shown before the place, and the others from
+/// there on.
+const MAX_SHOWN: usize = 100;
+const SHOWN_BEFORE: usize = 40;
 
 /// Stands for what a terminal would act upon or not show.
 const REPLACEMENT: char = '\u{fffd}';
@@ -35,8 +36,12 @@ pub(super) fn render(error: &ParseError, text: &str) -> String {
     let line = text.split('\n').nth(error.line - 1).unwrap_or("");
     let line: Vec<char> = line.trim_end_matches('\r').chars().map(shown).collect();
     let column = (error.column - 1).min(line.len());
-    let start = column.saturating_sub(BEFORE);
-    let end = (column + FROM_THERE).min(line.len());
+    let start = if line.len() > MAX_SHOWN {
+        column.saturating_sub(SHOWN_BEFORE)
+    } else {
+        0
+    };
+    let end = (start + MAX_SHOWN).min(line.len());
     let ellipsis = |cut: bool| if cut { "…" } else { "" };
     let part: String = line.get(start..end).unwrap_or(&[]).iter().collect();
 

@@ -63,7 +63,12 @@ impl Parser<'_> {
         let end = body.find([':', '&']).unwrap_or(body.len());
         let (path, rest) = body.split_at_checked(end).unwrap_or((body, ""));
         if let Some(at) = first_wrong_in_path(path) {
-            return Err(self.wrong_body(body, offset, at, "`]`, or a name such as"));
+            return Err(self.wrong_body(
+                body,
+                offset,
+                at,
+                "a path such as `Microsoft.KeyVault/vaults/secrets`",
+            ));
         }
         if rest.is_empty() {
             return Ok((path, Form::Bare));
@@ -72,12 +77,12 @@ impl Parser<'_> {
             return Ok((path, Form::Keys));
         }
         let Some(name) = rest.strip_prefix(':') else {
-            return Err(self.wrong_body(body, offset, end, "`&$keys$&`, as in"));
+            return Err(self.wrong_body(body, offset, end, "`&$keys$&`"));
         };
         let name_end = name.find(is_outside_names).unwrap_or(name.len());
         let (name, suffix) = name.split_at_checked(name_end).unwrap_or((name, ""));
         if name.is_empty() {
-            return Err(self.wrong_body(body, offset, end + 1, "a name, as in"));
+            return Err(self.wrong_body(body, offset, end + 1, "a name after `:`"));
         }
         if suffix.is_empty() {
             Ok((path, Form::Name(name.into())))
@@ -85,7 +90,7 @@ impl Parser<'_> {
             Ok((path, Form::Key(name.into())))
         } else {
             let at = end + 1 + name_end;
-            Err(self.wrong_body(body, offset, at, "`]` or `<$key_case_sensitive$>`, as in"))
+            Err(self.wrong_body(body, offset, at, "`]` or `<$key_case_sensitive$>`"))
         }
     }
 
@@ -103,19 +108,14 @@ impl Parser<'_> {
             offset: offset + at,
             length,
         };
-        let example = "`@Resource[Microsoft.KeyVault/vaults/secrets:name]`";
         let hint = match rest.chars().next() {
             Some(' ' | '\'' | '@') => Some("the `[` of the attribute is not closed by `]`"),
             Some(c) if !matches!(c, '<' | '>' | '&' | '$') => hint::character(c),
             _ => None,
         };
-        self.error(
-            ParseErrorKind::Attribute,
-            span,
-            format!("{expected} {example}"),
-        )
-        .hinting(hint)
-        .hinting(Some(hint::attribute(rest)))
+        self.error(ParseErrorKind::Attribute, span, expected)
+            .hinting(hint)
+            .hinting(Some(hint::attribute(rest)))
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::abac::vocabulary::ValueType;
+use crate::abac::vocabulary::{Known, ValueType};
 use crate::abac::{self, Attribute, Attributes, Form, Lookup, Scalar, Source, Values};
 
 /// What is wrong with a context.
@@ -163,7 +163,7 @@ impl Attributes for Imagined {
             form,
             known,
         } = attribute;
-        let expected = known.map(|known| known.value_type());
+        let expected = known.and_then(Known::value_type);
         let dictionary = || self.get(*source, path).and_then(Value::as_object);
         let found: Vec<&Value> = match form {
             Form::Bare => self.get(*source, path).into_iter().collect(),

@@ -55,12 +55,13 @@ impl Check<'_> {
     pub(super) fn network(&mut self, raw: RawNetwork) -> Option<Network> {
         let (ranges, subnets) = ("/network/ranges", "/network/subnets");
         let read_ranges = self.each(ranges, raw.ranges, Self::range);
-        let prefixes = raw.subnets.iter().map(|subnet| subnet.addresses.clone());
-        let prefixes = prefixes.collect();
-        let read_subnets = self.each(subnets, raw.subnets, Self::subnet);
+        let read_subnets = raw.subnets.iter().enumerate();
+        let read_subnets = read_subnets
+            .map(|(index, subnet)| self.subnet(&format!("{subnets}/{index}"), subnet))
+            .collect();
         self.unique(ranges, "name");
         self.unique(subnets, "id");
-        self.one_subnet_each(subnets, prefixes);
+        self.one_subnet_each(subnets, &raw.subnets);
         Some(Network {
             ranges: all(read_ranges)?,
             subnets: all(read_subnets)?,
@@ -78,17 +79,17 @@ impl Check<'_> {
         })
     }
 
-    fn subnet(&mut self, at: &str, raw: RawSubnet) -> Option<Subnet> {
+    fn subnet(&mut self, at: &str, raw: &RawSubnet) -> Option<Subnet> {
         let id = self.read(at, "id", raw.id.as_deref(), form::subnet);
         let addresses = self.list(at, "addresses", &raw.addresses, form::range);
         Some(Subnet { id: id?, addresses })
     }
 
     /// No prefix belongs to two subnets: which of them an address is in could not be said.
-    fn one_subnet_each(&mut self, list: &str, prefixes: Vec<Vec<String>>) {
+    fn one_subnet_each(&mut self, list: &str, raw: &[RawSubnet]) {
         let mut seen = BTreeSet::new();
-        for (subnet, texts) in prefixes.into_iter().enumerate() {
-            for (index, text) in texts.iter().enumerate() {
+        for (subnet, raw) in raw.iter().enumerate() {
+            for (index, text) in raw.addresses.iter().enumerate() {
                 let Ok(prefix) = text.parse::<IpNet>() else {
                     continue;
                 };

@@ -23,6 +23,10 @@ pub(super) fn client(peer: &Peer, headers: &HeaderMap) -> ClientFacts {
         // Records had the bare number before conditions asked.
         tls: connection.protocol.trim_start_matches("TLSv"),
         sni: peer.sni.clone(),
+        certificate: connection
+            .certificate
+            .as_ref()
+            .map(|c| c.thumbprint.clone()),
         user_agent: text(headers, &USER_AGENT),
         request_id: text(headers, &CLIENT_REQUEST_ID),
     }
