@@ -312,6 +312,8 @@ fn a_permit_names_an_assignment_for_every_data_action() {
 }
 
 /// One principal, one vault, and what is built on it by hand.
+#[path = "decisions/by_condition.rs"]
+mod by_condition;
 #[path = "decisions/by_hand.rs"]
 mod by_hand;
 #[path = "decisions/windows.rs"]
