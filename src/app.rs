@@ -26,6 +26,7 @@ use crate::proxy::connect::{ConnectorError, OwnAddresses};
 use crate::proxy::drain::{self, Drain, DrainTrigger};
 use crate::proxy::host::{DuplicateName, VaultTable};
 use crate::proxy::listen::{BoundListener, ListenError, Peer};
+use crate::proxy::metadata::Inspector;
 use crate::proxy::pipeline::{GuardedVault, Pipeline};
 use crate::proxy::upstream::Upstream;
 use crate::rbac::VaultScope;
@@ -126,6 +127,7 @@ impl App {
         metrics.snapshot_max_staleness(config.assignments.max_staleness);
         let bound = bind(&config, &metrics).await?;
         let admin = AdminListener::bind(config.admin.address).await?;
+        let inspector = inspector(&config, &clock, &metrics);
         let pipeline = Arc::new(Pipeline {
             clock: Arc::clone(&clock),
             table: VaultTable::new(&config.vaults)?,
@@ -138,8 +140,8 @@ impl App {
             total_timeout: config.limits.total_timeout,
             surroundings: surroundings(&config.deployment),
             zone: config.deployment.zone,
+            inspector,
         });
-
         let loads = RoleDataLoads::new(publisher, Arc::clone(&metrics));
         let trouble = loads.trouble();
         let watch = watch::spawn(config.assignments, Arc::clone(&clock), move |outcome| {
@@ -261,6 +263,11 @@ fn administer(
         drain: trigger,
         task,
     }
+}
+
+fn inspector(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> Inspector {
+    let (clock, metrics) = (Arc::clone(clock), Arc::clone(metrics));
+    Inspector::new(config.metadata, config.vaults.len(), clock, metrics)
 }
 
 fn vault_scope(vault: &config::Vault) -> VaultScope {

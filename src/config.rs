@@ -59,6 +59,8 @@ pub struct Config {
     pub log: Log,
     /// Time, size and count limits.
     pub limits: Limits,
+    /// How the metadata of objects is asked for.
+    pub metadata: MetadataQuestions,
     /// Query parameters that pass besides the ones Key Vault documents.
     pub extra_query_parameters: Vec<Box<str>>,
     /// Address ranges that conditions may ask about.
@@ -344,6 +346,28 @@ pub struct Limits {
     pub pool_max_idle: usize,
     /// How long requests in flight may go on after SIGTERM.
     pub drain_grace: Duration,
+}
+
+/// How the metadata of objects is asked for when a condition depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetadataQuestions {
+    /// How long the answers to one request's questions may take in all.
+    pub timeout: Duration,
+    /// How long an answer is remembered; zero remembers none.
+    pub remembered_for: Duration,
+    /// How many answers are remembered.
+    pub max_remembered: u64,
+}
+
+impl Default for MetadataQuestions {
+    /// The defaults of `config/portcullis.example.toml`, where each has its reason.
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(2),
+            remembered_for: Duration::from_secs(5),
+            max_remembered: 10_000,
+        }
+    }
 }
 
 impl Default for Limits {

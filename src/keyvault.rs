@@ -27,4 +27,4 @@ pub use operation::{
     Method, ObjectType, Operation, OperationKind, OperationScope, Row, VersionSegment,
 };
 pub use pattern::matches_pattern;
-pub use query::{Query, QueryError};
+pub use query::{Query, QueryError, SkipToken};

@@ -30,8 +30,8 @@ use families::Families;
 use vault::OPERATIONS;
 
 pub use label::{
-    Cache, CacheResult, CodeClass, ConnectionResult, HandshakeFailure, LoadResult, Mismatch,
-    ObjectKind, RefreshResult, Source,
+    Cache, CacheResult, CodeClass, ConnectionResult, HandshakeFailure, InspectionResult,
+    LoadResult, MetadataResult, Mismatch, ObjectKind, RefreshResult, Source,
 };
 pub use party::{Held, IssuerMetrics, ListenerMetrics};
 pub use vault::{OfVault, VaultMetrics};

@@ -23,7 +23,9 @@ pub mod headers;
 pub mod host;
 pub mod links;
 pub mod listen;
+pub mod metadata;
 pub mod pipeline;
+mod properties;
 pub mod reject;
 pub mod upstream;
 

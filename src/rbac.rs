@@ -56,6 +56,7 @@ mod denies;
 mod entitlements;
 mod explain;
 mod grants;
+mod inspection;
 mod role;
 mod scope;
 
@@ -69,5 +70,6 @@ pub use decide::{Decision, GrantedBy, Permit, Undecided, decide};
 pub use denies::DenyDoubt;
 pub use entitlements::{Entitlements, Membership, Principals};
 pub use explain::{Denial, Miss, NearestMiss};
+pub use inspection::{Inspection, InspectionStep};
 pub use role::{Permission, RoleDefinition, RoleDefinitionId};
 pub use scope::{ManagementGroup, Scope, ScopeError};

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use portcullis::clock::Zone;
 use portcullis::config::{
-    AuditSink, Config, ConfigErrors, Connect, Files, KeySource, Limits, LogFormat, Network, Place,
-    VaultProperties, schema,
+    AuditSink, Config, ConfigErrors, Connect, Files, KeySource, Limits, LogFormat,
+    MetadataQuestions, Network, Place, VaultProperties, schema,
 };
 use serde_json::Value;
 
@@ -185,7 +185,15 @@ fn every_key_is_described_and_every_number_has_a_unit_and_limits() {
         assert!(property["description"].is_string(), "{key}");
         assert!(property["type"].is_string(), "{key}");
         if property["type"] == "integer" {
-            let units = ["_seconds", "_bytes", "_connections", "_streams", ".keep"];
+            let units = [
+                "_seconds",
+                "_milliseconds",
+                "_bytes",
+                "_connections",
+                "_streams",
+                "_answers",
+                ".keep",
+            ];
             assert!(units.iter().any(|unit| key.ends_with(unit)), "{key}");
             assert!(
                 property["minimum"].is_u64() && property["maximum"].is_u64(),
@@ -228,6 +236,7 @@ fn the_least_configuration_has_the_defaults() {
     let config = parse(LEAST).unwrap();
     let limits = format!("{:?}", Limits::default());
     assert_eq!(format!("{:?}", config.limits), limits);
+    assert_eq!(config.metadata, MetadataQuestions::default());
     assert_eq!(config.admin.address, "127.0.0.1:9464".parse().unwrap());
     assert_eq!(config.audit, AuditSink::Stdout);
     assert_eq!(config.log.format, LogFormat::Json);

@@ -4,6 +4,8 @@
 //! Sources: RFC 7519 §4.1, RFC 9068 §4,
 //! <https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference>.
 
+mod evidence;
+
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::error::{AuthnError, TokenDefect};
 use crate::config;
 use crate::json::{Json, Number, Object};
-use crate::principal::{CallerKind, Claims, Evidence, ObjectId, TenantId, TokenGroups};
+use crate::principal::{CallerKind, Claims, ObjectId, TenantId, TokenGroups};
 
 /// The most groups a token may carry. Entra puts at most 200 into a JWT.
 const MAX_GROUPS: usize = 256;
@@ -109,7 +111,7 @@ pub(super) fn check(
         token_id: first_id(payload, "uti", "jti")?,
         kind: kind(payload)?,
         groups: groups(payload)?,
-        evidence: Evidence::default(),
+        evidence: evidence::read(payload)?,
         expires_at: lifetime.expires,
     };
     Ok((claims, lifetime))

@@ -14,12 +14,12 @@ use crate::rbac::Scope;
 use super::document::Document;
 use super::problem::{Problem, shown};
 use super::raw::{
-    RawAssignments, RawAudit, RawConfig, RawIssuer, RawLimits, RawLog, RawLogFormat, RawSink,
-    RawVault,
+    RawAssignments, RawAudit, RawConfig, RawIssuer, RawLimits, RawLog, RawLogFormat, RawMetadata,
+    RawSink, RawVault,
 };
 use super::{
     Admin, AssignmentFiles, AuditSink, Config, Connect, Files, Issuer, KeySource, Limits, Log,
-    LogFormat, Vault, form,
+    LogFormat, MetadataQuestions, Vault, form,
 };
 
 mod fit;
@@ -79,6 +79,7 @@ impl Check<'_> {
             audit: audit?,
             log: log?,
             limits: limits(&raw.limits),
+            metadata: metadata(&raw.metadata),
             extra_query_parameters,
             network: network?,
             deployment: deployment?,
@@ -397,5 +398,13 @@ fn limits(raw: &RawLimits) -> Limits {
         pool_idle_timeout: Duration::from_secs(raw.pool_idle_timeout_seconds),
         pool_max_idle: raw.pool_max_idle_connections,
         drain_grace: Duration::from_secs(raw.drain_grace_seconds),
+    }
+}
+
+const fn metadata(raw: &RawMetadata) -> MetadataQuestions {
+    MetadataQuestions {
+        timeout: Duration::from_millis(raw.timeout_milliseconds),
+        remembered_for: Duration::from_secs(raw.cache_seconds),
+        max_remembered: raw.max_cached_answers,
     }
 }

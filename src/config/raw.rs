@@ -12,7 +12,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Limits;
+use super::{Limits, MetadataQuestions};
 
 mod surroundings;
 
@@ -67,6 +67,8 @@ pub(super) struct RawConfig {
     pub(super) log: RawLog,
     /// Limits of time, size and count.
     pub(super) limits: RawLimits,
+    /// How the metadata of objects is asked for when a condition depends on it.
+    pub(super) metadata: RawMetadata,
     /// What requests may carry.
     pub(super) requests: RawRequests,
     /// Address ranges that conditions may ask about.
@@ -327,6 +329,22 @@ pub(super) struct RawLimits {
     pub(super) drain_grace_seconds: u64,
 }
 
+/// How the metadata of objects is asked for when a condition depends on it.
+#[derive(Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawMetadata {
+    /// How long the answers to one request's questions may take in all.
+    #[schemars(range(min = 1, max = 60_000))]
+    pub(super) timeout_milliseconds: u64,
+    /// How long an answer is remembered; 0 remembers none.
+    // A tag that was changed elsewhere counts for this long as it was.
+    #[schemars(range(min = 0, max = 300))]
+    pub(super) cache_seconds: u64,
+    /// How many answers are remembered.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) max_cached_answers: u64,
+}
+
 /// What requests may carry.
 #[derive(Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -443,6 +461,17 @@ impl Default for RawLimits {
             pool_idle_timeout_seconds: seconds(limits.pool_idle_timeout),
             pool_max_idle_connections: limits.pool_max_idle,
             drain_grace_seconds: seconds(limits.drain_grace),
+        }
+    }
+}
+
+impl Default for RawMetadata {
+    fn default() -> Self {
+        let questions = MetadataQuestions::default();
+        Self {
+            timeout_milliseconds: u64::try_from(questions.timeout.as_millis()).unwrap_or(u64::MAX),
+            cache_seconds: questions.remembered_for.as_secs(),
+            max_cached_answers: questions.max_remembered,
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::app::{self, App};
 use crate::clock::Clock;
 use crate::config::{
     Admin, AssignmentFiles, AuditSink, Config, Connect, Deployment, Issuer, KeySource, Limits,
-    Listener, Log, LogFormat, Network, Vault, VaultProperties,
+    Listener, Log, LogFormat, MetadataQuestions, Network, Vault, VaultProperties,
 };
 use crate::keyvault::{Authority, NameError};
 use crate::rbac::ScopeError;
@@ -68,6 +68,8 @@ pub struct WorldSettings {
     pub audit: AuditSink,
     /// The proxy's limits.
     pub limits: Limits,
+    /// How the proxy asks for metadata.
+    pub metadata: MetadataQuestions,
     /// What the vault calls itself, without its port. The proxy goes by this name too, on its own
     /// port, and is `localhost`.
     pub vault_host: Box<str>,
@@ -87,6 +89,7 @@ impl WorldSettings {
             groups: GroupsClaim::LeftOut,
             audit: AuditSink::Stdout,
             limits: Limits::default(),
+            metadata: MetadataQuestions::default(),
             vault_host: "localhost".into(),
             vault_port: None,
             clock,
@@ -296,6 +299,7 @@ fn configuration(
             filter: "info".into(),
         },
         limits: settings.limits.clone(),
+        metadata: settings.metadata,
         extra_query_parameters: Vec::new(),
         network: Network::default(),
         deployment: Deployment::default(),

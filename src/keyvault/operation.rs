@@ -238,6 +238,8 @@ pub enum VersionSegment {
     Empty,
     /// A version.
     Given(ObjectVersion),
+    /// A version that the caller did not name, but that was decided on: [`Operation::pinned`].
+    Pinned(ObjectVersion),
 }
 
 /// One documented operation with parsed parameters: what is authorized, and what is sent.
@@ -267,8 +269,23 @@ impl Operation {
     pub const fn version(&self) -> Option<&ObjectVersion> {
         match &self.version {
             VersionSegment::Given(version) => Some(version),
-            VersionSegment::Absent | VersionSegment::Empty => None,
+            VersionSegment::Absent | VersionSegment::Empty | VersionSegment::Pinned(_) => None,
         }
+    }
+
+    /// The same operation, sent for `version` if it is one for which the caller could have named a
+    /// version and did not.
+    ///
+    /// SECURITY: what was decided by looking at one version must not reach another that has become
+    /// the current one since. [`Self::version`] still says what the caller named.
+    #[must_use]
+    pub fn pinned(mut self, version: ObjectVersion) -> Self {
+        let segments = self.kind.row().template.split('/');
+        let has_version = segments.into_iter().any(|segment| segment == "{version}");
+        if has_version && self.version().is_none() {
+            self.version = VersionSegment::Pinned(version);
+        }
+        self
     }
 
     /// The query.
@@ -298,7 +315,9 @@ impl Operation {
                 "{version}" => match &self.version {
                     VersionSegment::Absent => {}
                     VersionSegment::Empty => push(&mut path, ""),
-                    VersionSegment::Given(version) => push(&mut path, version.as_str()),
+                    VersionSegment::Given(version) | VersionSegment::Pinned(version) => {
+                        push(&mut path, version.as_str());
+                    }
                 },
                 literal => push(&mut path, literal),
             }
@@ -306,6 +325,23 @@ impl Operation {
         path.push('?');
         self.query.render(&mut path);
         path
+    }
+}
+
+impl OperationKind {
+    /// Whether it may change an object or its metadata: all but reads and the use of a key.
+    pub const fn is_write(self) -> bool {
+        let uses_a_key = matches!(
+            self,
+            Self::KeyEncrypt
+                | Self::KeyDecrypt
+                | Self::KeySign
+                | Self::KeyVerify
+                | Self::KeyWrap
+                | Self::KeyUnwrap
+                | Self::KeyRelease
+        );
+        !uses_a_key && !matches!(self.row().method, Method::GET)
     }
 }
 
@@ -335,7 +371,77 @@ impl fmt::Display for Method {
 
 #[cfg(test)]
 mod tests {
+    use super::super::route;
     use super::*;
+
+    const VERSION: &str = "1d89273b3c364e018f939c2f0d151622";
+    const OTHER: &str = "00000000000000000000000000000001";
+
+    /// The operation of a row, with `version` in its place.
+    fn of_row(kind: OperationKind, version: &str) -> Operation {
+        let row = kind.row();
+        let method = row.method.as_str().parse().unwrap();
+        let path = row
+            .template
+            .replace("{name}", "n")
+            .replace("{sas}", "s")
+            .replace("{version}", version);
+        route::parse(&method, &path, Some("api-version=7.4"), &[]).unwrap()
+    }
+
+    #[test]
+    fn every_row_with_a_version_is_sent_for_the_pinned_one() {
+        let mut pinned_rows = 0;
+        for &kind in OperationKind::ALL {
+            let pinned = of_row(kind, "").pinned(VERSION.parse().unwrap());
+            let with_version = kind.row().template.contains("{version}");
+            assert_eq!(
+                pinned.path_and_query(),
+                of_row(kind, VERSION).path_and_query(),
+                "{kind:?}"
+            );
+            assert_eq!(pinned.version(), None, "{kind:?}: the caller named none");
+            pinned_rows += usize::from(with_version);
+        }
+        assert_eq!(pinned_rows, 13);
+    }
+
+    #[test]
+    fn a_version_that_the_caller_named_stays() {
+        for &kind in OperationKind::ALL {
+            let named = of_row(kind, OTHER);
+            assert_eq!(named.clone().pinned(VERSION.parse().unwrap()), named);
+        }
+    }
+
+    #[test]
+    fn a_request_that_only_reads_or_uses_a_key_is_no_write() {
+        for &kind in OperationKind::ALL {
+            let harmless = kind.row().data_actions.iter().all(|action| {
+                matches!(
+                    action,
+                    KeysRead
+                        | KeysEncrypt
+                        | KeysDecrypt
+                        | KeysSign
+                        | KeysVerify
+                        | KeysWrap
+                        | KeysUnwrap
+                        | KeysRelease
+                        | KeyRotationPoliciesRead
+                        | SecretsGetSecret
+                        | SecretsReadMetadata
+                        | CertificatesRead
+                        | CertificateCasRead
+                        | StorageAccountsRead
+                        | StorageAccountsSasRead
+                )
+            });
+            // One action stands for reading and for writing contacts.
+            let contacts = kind == OperationKind::CertificateContactsGet;
+            assert_eq!(kind.is_write(), !harmless && !contacts, "{kind:?}");
+        }
+    }
 
     #[test]
     fn lists_are_called_lists() {

@@ -35,6 +35,17 @@ pub enum QueryError {
     Malformed,
 }
 
+/// Where the next page of a list begins: the value of `$skiptoken`, escaped as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkipToken(Box<str>);
+
+impl SkipToken {
+    /// The value, as it may stand in a query.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A parsed query: one `api-version` and the other parameters in the caller's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
@@ -99,6 +110,13 @@ impl Query {
     /// The `api-version`.
     pub const fn api_version(&self) -> &ApiVersion {
         &self.api_version
+    }
+
+    /// Where the page begins that is asked for; `None` for the first.
+    pub fn skip_token(&self) -> Option<SkipToken> {
+        let mut others = self.others.iter();
+        let (_, value) = others.find(|(name, _)| **name == *"$skiptoken")?;
+        Some(SkipToken(value.clone()))
     }
 
     /// `maxresults`: how many entries the caller wants on a page.

@@ -57,6 +57,12 @@ families! {
     upstream_responses: IntCounterVec, "portcullis_upstream_responses_total",
         ["vault", "code_class", "kv_error"],
         "Answers of vaults, by status class and Key Vault's error code.";
+    metadata_fetches: IntCounterVec, "portcullis_metadata_fetches_total", ["vault", "result"],
+        "Times a vault was asked about an object to decide a request, by result.";
+    metadata_duration: HistogramVec, "portcullis_metadata_duration_seconds", ["vault"],
+        "Time a vault took to say all that was asked about an object.";
+    body_inspections: IntCounterVec, "portcullis_body_inspections_total", ["vault", "result"],
+        "Request bodies read to decide on, by result.";
     inflight: IntGaugeVec, "portcullis_inflight_requests", ["listener"],
         "Requests being answered.";
     connections_open: IntGaugeVec, "portcullis_connections_open", ["listener"],

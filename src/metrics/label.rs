@@ -25,6 +25,8 @@ labels! {
     Cache {
         /// What callers have in a vault, gathered from the role data in use.
         Entitlements = "entitlements",
+        /// What vaults said about objects.
+        Metadata = "metadata",
         /// Validated tokens.
         Token = "token",
     }
@@ -47,7 +49,7 @@ impl Cache {
     pub(super) const fn results(self) -> &'static [CacheResult] {
         match self {
             Self::Entitlements => &[CacheResult::Hit, CacheResult::Miss],
-            Self::Token => CacheResult::ALL,
+            Self::Metadata | Self::Token => CacheResult::ALL,
         }
     }
 }
@@ -89,6 +91,38 @@ labels! {
         Io = "io",
         /// The client spoke no TLS, or none in common.
         Protocol = "protocol",
+        /// It took too long.
+        Timeout = "timeout",
+    }
+}
+
+labels! {
+    /// What came of reading a request's body because a condition depends on it.
+    InspectionResult {
+        /// There is no body.
+        Absent = "absent",
+        /// It broke off, or is not what can be decided on.
+        Bad = "bad",
+        /// It was read.
+        Ok = "ok",
+        /// It did not arrive in time.
+        Timeout = "timeout",
+        /// It has more bytes than are allowed.
+        TooLarge = "too_large",
+    }
+}
+
+labels! {
+    /// What came of asking a vault about an object because a condition depends on it.
+    MetadataResult {
+        /// The vault could not answer, or its answer cannot be used.
+        Error = "error",
+        /// There is no such object.
+        NotFound = "not_found",
+        /// The vault answered.
+        Ok = "ok",
+        /// The vault does not take the caller's token for the question.
+        Refused = "refused",
         /// It took too long.
         Timeout = "timeout",
     }

@@ -155,7 +155,7 @@ pub(super) fn unix_seconds(at: SystemTime) -> f64 {
 }
 
 /// A handful of labels: comparing them is faster than hashing one.
-fn count<L: Copy + PartialEq>(counters: &[(L, IntCounter)], label: L) {
+pub(super) fn count<L: Copy + PartialEq>(counters: &[(L, IntCounter)], label: L) {
     if let Some((_, counter)) = counters.iter().find(|(known, _)| *known == label) {
         counter.inc();
     }

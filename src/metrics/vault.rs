@@ -10,7 +10,8 @@ use crate::keyvault::OperationKind;
 use crate::reason::{Reason, Verdict};
 
 use super::families::Families;
-use super::label::{CodeClass, Mismatch};
+use super::label::{CodeClass, InspectionResult, MetadataResult, Mismatch};
+use super::party::count;
 
 /// The `operation` of a request that is none.
 pub(super) const UNKNOWN_OPERATION: &str = "unknown";
@@ -28,6 +29,9 @@ pub struct VaultMetrics {
     challenges: IntCounter,
     upstream_duration: Histogram,
     mismatches: Vec<(Mismatch, IntCounter)>,
+    metadata_duration: Histogram,
+    metadata_fetches: Vec<(MetadataResult, IntCounter)>,
+    body_inspections: Vec<(InspectionResult, IntCounter)>,
     decisions: Vec<[OnceLock<IntCounter>; Verdict::ALL.len()]>,
     requests: Vec<[OnceLock<IntCounter>; CodeClass::ALL.len()]>,
 }
@@ -45,8 +49,25 @@ impl VaultMetrics {
             let labels = [name, kind.as_label()];
             (*kind, families.mismatches.with_label_values(&labels))
         };
+        let fetch = |result: &MetadataResult| {
+            let labels = [name, result.as_label()];
+            (
+                *result,
+                families.metadata_fetches.with_label_values(&labels),
+            )
+        };
+        let inspection = |result: &InspectionResult| {
+            let labels = [name, result.as_label()];
+            (
+                *result,
+                families.body_inspections.with_label_values(&labels),
+            )
+        };
         Self {
             name: name.into(),
+            metadata_duration: families.metadata_duration.with_label_values(&[name]),
+            metadata_fetches: MetadataResult::ALL.iter().map(fetch).collect(),
+            body_inspections: InspectionResult::ALL.iter().map(inspection).collect(),
             challenges: families.challenges.with_label_values(&[name]),
             upstream_duration: families.upstream_duration.with_label_values(&[name]),
             mismatches: Mismatch::ALL.iter().map(mismatch).collect(),
@@ -97,6 +118,17 @@ impl OfVault<'_> {
             })
             .inc();
         }
+    }
+
+    /// Counts a question about an object's metadata and what came of it.
+    pub fn metadata_fetched(&self, result: MetadataResult, took: Duration) {
+        self.vault.metadata_duration.observe(took.as_secs_f64());
+        count(&self.vault.metadata_fetches, result);
+    }
+
+    /// Counts a body that was read to decide on.
+    pub fn body_inspected(&self, result: InspectionResult) {
+        count(&self.vault.body_inspections, result);
     }
 
     /// Counts an answer of the vault, and whether it contradicts our allow.

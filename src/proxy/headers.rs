@@ -5,8 +5,9 @@
 //! connection, what would tell the client about our connection to the vault, and our own names.
 
 use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST,
-    HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST,
+    HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+    WWW_AUTHENTICATE,
 };
 use http::request::Parts;
 use http::{Method, Version};
@@ -248,10 +249,34 @@ pub fn to_vault(
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
     headers.insert(HOST, HeaderValue::from_str(&vault.to_string())?);
+    headers.insert(AUTHORIZATION, authorization(token)?);
+    Ok(headers)
+}
+
+/// The headers of a question of our own to the vault, asked with the caller's token. Nothing else
+/// of the caller's goes along.
+///
+/// # Errors
+/// As for [`to_vault`].
+pub fn of_question(
+    token: &BearerToken,
+    vault: &Authority,
+) -> Result<HeaderMap, http::header::InvalidHeaderValue> {
+    let mut headers = HeaderMap::with_capacity(5);
+    headers.insert(HOST, HeaderValue::from_str(&vault.to_string())?);
+    headers.insert(AUTHORIZATION, authorization(token)?);
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    // The vault's own log tells it apart from what the caller sent.
+    let agent = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(agent));
+    Ok(headers)
+}
+
+fn authorization(token: &BearerToken) -> Result<HeaderValue, http::header::InvalidHeaderValue> {
     let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose()))?;
     authorization.set_sensitive(true);
-    headers.insert(AUTHORIZATION, authorization);
-    Ok(headers)
+    Ok(authorization)
 }
 
 fn is_for_vault(name: &HeaderName) -> bool {

@@ -3,6 +3,7 @@
 //! [`Pipeline::answer`] reads top to bottom as a request passes. Each step needs what the step
 //! above proved, and the compiler knows it: without a [`Permit`] there is nothing to forward.
 
+mod authorize;
 mod facts;
 
 use std::sync::Arc;
@@ -18,21 +19,24 @@ use super::body::{BodyEnd, BodyOutcome, RequestBody, ResponseBody};
 use super::headers;
 use super::host::{Selected, VaultTable};
 use super::listen::Peer;
-use super::reject::{Rejection, VaultLine};
+use super::metadata::Inspector;
+use super::reject::Rejection;
 use super::upstream::{ForwardRequest, ForwardedResponse, Upstream};
-use crate::assignments::store::{Assignments, Gathered, InForce};
-use crate::attributes::{Facts, Stage, Surroundings, VaultFacts};
+use crate::assignments::store::Assignments;
+use crate::attributes::{Surroundings, VaultFacts};
 use crate::audit::{AuditError, AuditGuard, AuditLog, ResultGuard, UpstreamAnswer};
 use crate::authn::{self, Authenticator, AuthnError, BearerError};
 use crate::clock::{Clock, Zone};
 use crate::config;
 use crate::keyvault::{Operation, OperationKind, route};
-use crate::metrics::{Cache, CacheResult, Metrics};
-use crate::principal::{Caller, Claims};
-use crate::rbac::{self, Decision, Entitlements, Permit};
+use crate::metrics::Metrics;
+use crate::principal::Caller;
+use crate::rbac::Permit;
 use crate::reason::{Reason, Verdict};
 use crate::secret::BearerToken;
 use crate::traceparent::TraceParent;
+
+use authorize::Asked;
 
 /// A vault and the connections to it.
 #[derive(Debug)]
@@ -66,6 +70,8 @@ pub struct Pipeline {
     pub extra_query_parameters: Vec<Box<str>>,
     /// From a request's arrival to the end of the vault's answer.
     pub total_timeout: Duration,
+    /// What vaults say about objects.
+    pub inspector: Inspector,
     /// Where this proxy runs.
     pub surroundings: Surroundings,
     /// In which zone conditions ask for days and hours.
@@ -97,7 +103,7 @@ impl Pipeline {
         request: Request<RequestBody>,
     ) -> Response<ResponseBody> {
         let now = self.clock.now();
-        let (parts, body) = request.into_parts();
+        let (parts, mut body) = request.into_parts();
         let mut record = self.audit.begin(now, facts::client(&peer, &parts.headers));
         record.method(&parts.method);
         if let Some(trace) = TraceParent::from_headers(&parts.headers) {
@@ -109,18 +115,19 @@ impl Pipeline {
             vault: None,
             operation: None,
         };
-        match self.admit(&peer, &parts, &body, &mut trail).await {
+        match self.admit(&peer, &parts, &mut body, &mut trail).await {
             Ok(admitted) => self.forward(admitted, parts.headers, body, trail).await,
             Err(rejection) => self.refuse(rejection, trail).await,
         }
     }
 
-    /// Everything up to the permit. What is learned on the way is left in `trail`.
+    /// Everything up to the permit. What is learned on the way is left in `trail`; a body that had to
+    /// be read is replaced by what was read.
     async fn admit(
         &self,
         peer: &Peer,
         parts: &Parts,
-        body: &RequestBody,
+        body: &mut RequestBody,
         trail: &mut Trail,
     ) -> Result<Admitted, Rejection> {
         let selected = self.table.select(peer, parts)?;
@@ -133,10 +140,17 @@ impl Pipeline {
         let token = authn::bearer(&parts.headers)
             .map_err(|error| self.no_token(error, &vault.config, trail))?;
         let caller = self.authenticate(&vault.config, &token, trail).await?;
-        headers::inspect(parts, body)?;
+        headers::inspect(parts, &*body)?;
         let operation = self.operation(parts, trail)?;
         body.check_declared_length()?;
-        let permit = self.authorize(peer, &caller, operation, &selected, trail)?;
+        let asked = Asked {
+            peer,
+            headers: &parts.headers,
+            caller: &caller,
+            token: &token,
+            selected: &selected,
+        };
+        let permit = self.authorize(&asked, operation, body, trail).await?;
         Ok(Admitted {
             permit,
             token,
@@ -168,84 +182,6 @@ impl Pipeline {
         trail.operation = Some(operation.kind());
         trail.record.operation(&operation);
         Ok(operation)
-    }
-
-    fn authorize(
-        &self,
-        peer: &Peer,
-        caller: &Caller,
-        operation: Operation,
-        selected: &Selected,
-        trail: &mut Trail,
-    ) -> Result<Permit, Rejection> {
-        let began = Instant::now();
-        let now = self.clock.now();
-        let in_force = self.assignments.fresh(now)?;
-        let claims = caller.claims();
-        let entitlements = self.entitlements(&in_force, claims, selected.vault)?;
-        let resource = entitlements.resource(&operation);
-        let facts = Facts {
-            now,
-            local_time: self.zone.local_time(now),
-            vault: &self.vault(selected.vault)?.facts,
-            route: selected.public.host(),
-            claims,
-            connection: &peer.connection,
-            surroundings: &self.surroundings,
-            body: Stage::Unread,
-            metadata: Stage::Unread,
-        };
-        let decision = rbac::decide(operation, &entitlements, &facts);
-        let took = began.elapsed();
-        trail.record.authz_took(took);
-        self.metrics.decision_took(took);
-        if let Some(groups) = entitlements.group_count() {
-            trail.record.groups(groups);
-        }
-        match decision {
-            Decision::Allow(permit) => {
-                trail
-                    .record
-                    .policy(facts::allowed_by(&permit, &in_force, now));
-                Ok(permit)
-            }
-            Decision::Deny(denial) => {
-                trail
-                    .record
-                    .policy(facts::denied_by(&denial, &in_force, now));
-                let vault = &self.vault(selected.vault)?.config;
-                let line = VaultLine {
-                    name: vault.name.as_str(),
-                    location: vault.location.as_deref(),
-                };
-                Err(Rejection::forbidden(&denial, claims, &resource, &line))
-            }
-            Decision::Undecided(_) => Err(Rejection::because(
-                Reason::MetadataUnavailable,
-                "The decision depends on what was not fetched.",
-            )),
-        }
-    }
-
-    fn entitlements(
-        &self,
-        in_force: &InForce,
-        claims: &Claims,
-        vault: usize,
-    ) -> Result<Arc<Entitlements>, Rejection> {
-        let Gathered {
-            entitlements,
-            known,
-        } = self
-            .assignments
-            .entitlements(&in_force.set, claims, vault)?;
-        let result = if known {
-            CacheResult::Hit
-        } else {
-            CacheResult::Miss
-        };
-        self.metrics.cache(Cache::Entitlements, result);
-        Ok(entitlements)
     }
 
     /// Writes the decision down, and only then forwards.
@@ -328,6 +264,8 @@ impl Pipeline {
         // SECURITY: until an error tells otherwise. A client that leaves while the vault is at work
         // ends this here, and must not have it recorded that its DELETE was never sent.
         result.sent();
+        // Until the vault has answered; what it says from then on is new.
+        let _passing = self.inspector.passing(vault, permit.operation());
         upstream.forward(permit, request).await.map_err(|error| {
             if !error.may_have_been_sent() {
                 result.unsent();

@@ -10,9 +10,10 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AU
 use http::{Response, StatusCode};
 use serde_json::json;
 
-use super::body::RequestBodyError;
+use super::body::{BodyDefect, RequestBodyError};
 use super::headers::HeaderError;
 use super::host::HostError;
+use super::metadata::MetadataError;
 use super::upstream::{UpstreamError, UpstreamErrorKind};
 use crate::assignments::store::StoreError;
 use crate::keyvault::route::RouteError;
@@ -26,7 +27,7 @@ pub const DECISION_ID: &str = "x-portcullis-decision-id";
 pub const REASON: &str = "x-portcullis-reason";
 
 /// How long a client should wait before it asks again when we could not decide, in seconds.
-const RETRY_AFTER_SECONDS: u16 = 5;
+const RETRY_AFTER_SECONDS: u32 = 5;
 
 /// An answer of ours.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ pub struct Rejection {
     code: &'static str,
     message: String,
     challenge: Option<HeaderValue>,
+    retry_after_seconds: u32,
 }
 
 impl Rejection {
@@ -48,6 +50,7 @@ impl Rejection {
             code: "Unauthorized",
             message,
             challenge: Some(challenge),
+            retry_after_seconds: RETRY_AFTER_SECONDS,
         }
     }
 
@@ -60,6 +63,7 @@ impl Rejection {
             code,
             message: message.into(),
             challenge: None,
+            retry_after_seconds: RETRY_AFTER_SECONDS,
         }
     }
 
@@ -78,6 +82,7 @@ impl Rejection {
             code,
             message,
             challenge: None,
+            retry_after_seconds: RETRY_AFTER_SECONDS,
         }
     }
 
@@ -125,7 +130,7 @@ impl Rejection {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+            headers.insert(RETRY_AFTER, self.retry_after_seconds.into());
         }
         response
     }
@@ -165,6 +170,28 @@ impl From<RequestBodyError> for Rejection {
             RequestBodyError::TooLarge => Reason::BodyTooLarge,
         };
         Self::because(reason, error.to_string())
+    }
+}
+
+impl From<BodyDefect> for Rejection {
+    fn from(defect: BodyDefect) -> Self {
+        match defect {
+            BodyDefect::Read(error) => error.into(),
+            BodyDefect::Coding
+            | BodyDefect::ContentType
+            | BodyDefect::Malformed
+            | BodyDefect::Spelling(_) => Self::because(Reason::BadBody, defect.to_string()),
+        }
+    }
+}
+
+impl From<&MetadataError> for Rejection {
+    fn from(error: &MetadataError) -> Self {
+        let mut rejection = Self::because(Reason::MetadataUnavailable, error.to_string());
+        if let Some(seconds) = error.retry_after_seconds {
+            rejection.retry_after_seconds = seconds;
+        }
+        rejection
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod answer;
 mod error;
+mod inspect;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 
 pub use self::answer::ForwardedResponse;
 pub use self::error::{UpstreamError, UpstreamErrorKind};
+pub use self::inspect::InspectionAnswer;
 use super::body::{BodyProgress, RequestBody};
 use super::connect::{Connector, ConnectorError, OwnAddresses};
 use super::headers;
@@ -106,6 +108,11 @@ impl Upstream {
             body_read_timeout: limits.body_read_timeout,
             first_byte_timeout: limits.first_byte_timeout,
         })
+    }
+
+    /// What the vault calls itself.
+    pub const fn authority(&self) -> &Authority {
+        &self.authority
     }
 
     /// Sends the permitted operation to the vault and prepares its answer for the client. The

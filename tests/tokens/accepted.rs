@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use portcullis::principal::{CallerKind, TokenGroups};
+use portcullis::principal::{CallerKind, Evidence, TokenGroups, Workload};
 use serde_json::{Value, json};
 
 use crate::Bench;
@@ -176,4 +176,49 @@ async fn either_id_of_application_and_token_is_taken() {
     let caller = bench.judge(&draft.signed()).await.unwrap();
     assert_eq!(caller.claims().app_id.as_deref(), Some("app-2"));
     assert_eq!(caller.claims().token_id.as_deref(), Some("jti-2"));
+}
+
+#[tokio::test]
+async fn what_conditions_may_ask_for_is_read() {
+    let bench = bench().await;
+    let bound = json!({
+        "namespace": "payments",
+        "node": {"name": "node-1", "uid": "u1"},
+        "pod": {"name": "api-0", "uid": "u2"},
+        "serviceaccount": {"name": "api", "uid": "u3"},
+        "warnafter": 1,
+    });
+    let draft = Draft::new()
+        .claim("roles", json!(["Reader", "Auditor"]))
+        .claim("scp", "user_impersonation  Vault.Read")
+        .claim("amr", json!(["pwd", "mfa"]))
+        .claim("acr", "c1")
+        .claim("auth_time", HandClock::START - 30)
+        .claim("kubernetes.io", bound);
+    let caller = bench.judge(&draft.signed()).await.unwrap();
+    let texts = |texts: &[&str]| texts.iter().map(|text| Box::from(*text)).collect();
+    let expected = Evidence {
+        roles: texts(&["Reader", "Auditor"]),
+        scopes: texts(&["user_impersonation", "Vault.Read"]),
+        authentication_methods: texts(&["pwd", "mfa"]),
+        authentication_context: Some("c1".into()),
+        authenticated_at: Some(UNIX_EPOCH + Duration::from_secs(HandClock::START - 30)),
+        workload: Some(Workload {
+            namespace: Some("payments".into()),
+            service_account: Some("api".into()),
+            pod: Some("api-0".into()),
+            node: Some("node-1".into()),
+        }),
+    };
+    assert_eq!(caller.claims().evidence, expected);
+}
+
+#[tokio::test]
+async fn a_token_that_says_nothing_for_conditions_has_nothing_for_them() {
+    let bench = bench().await;
+    for bound in [json!("payments"), json!({}), json!({"pod": "api-0"})] {
+        let draft = Draft::new().claim("kubernetes.io", bound);
+        let caller = bench.judge(&draft.signed()).await.unwrap();
+        assert_eq!(caller.claims().evidence, Evidence::default());
+    }
 }

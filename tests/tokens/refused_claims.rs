@@ -184,3 +184,22 @@ async fn claims_that_are_used_are_typed() {
     ];
     refuse(Defect::Malformed, tokens).await;
 }
+
+#[tokio::test]
+async fn what_conditions_may_ask_for_has_its_type_and_a_size() {
+    let long = "x".repeat(513);
+    let many = vec!["a"; 257];
+    let tokens = [
+        ("roles", claim("roles", "Reader")),
+        ("a role", claim("roles", json!(["Reader", 1]))),
+        ("a long role", claim("roles", json!([long]))),
+        ("many roles", claim("roles", json!(many))),
+        ("amr", claim("amr", json!({"mfa": true}))),
+        ("acr", claim("acr", 1)),
+        ("a long acr", claim("acr", long.as_str())),
+        ("a long scope", claim("scp", long.as_str())),
+        ("many scopes", claim("scp", many.join(" "))),
+        ("auth_time", claim("auth_time", "yesterday")),
+    ];
+    refuse(Defect::Malformed, tokens).await;
+}

@@ -59,7 +59,7 @@ pub(super) async fn relay(
         }
         ResponseBody::from(bytes)
     } else if parts.status == StatusCode::FORBIDDEN && is_small(&body) {
-        let bytes = collect_until(body, deadline).await?;
+        let bytes = collect_until(body, MAX_ANSWER_BYTES, deadline).await?;
         code = Coding::of(&headers)
             .ok()
             .and_then(|coding| error_code(coding, &bytes));
@@ -96,7 +96,7 @@ fn error_code(coding: Coding, body: &Bytes) -> Option<Box<str>> {
 }
 
 /// SECURITY: clients take their token along when they follow a redirect.
-fn check_status(status: StatusCode) -> Result<(), UpstreamErrorKind> {
+pub(super) fn check_status(status: StatusCode) -> Result<(), UpstreamErrorKind> {
     if status.is_informational() {
         return Err(UpstreamErrorKind::Upgrade);
     }
@@ -126,7 +126,7 @@ async fn rewrite(
     deadline: Instant,
 ) -> Result<Bytes, UpstreamErrorKind> {
     let coding = Coding::of(headers)?;
-    let collected = collect_until(body, deadline).await?;
+    let collected = collect_until(body, MAX_ANSWER_BYTES, deadline).await?;
     let plain = decode(coding, collected)?;
     headers.remove(CONTENT_ENCODING);
     // The client gets other bytes than the vault sent, if only without the coding.
@@ -145,20 +145,25 @@ async fn rewrite(
     Ok(rewritten.map_or(plain, Bytes::from))
 }
 
-async fn collect_until(body: Incoming, deadline: Instant) -> Result<Bytes, UpstreamErrorKind> {
-    tokio::time::timeout_at(deadline, collect(body))
+/// Reads at most `max_bytes`, at most until `deadline`.
+pub(super) async fn collect_until(
+    body: Incoming,
+    max_bytes: usize,
+    deadline: Instant,
+) -> Result<Bytes, UpstreamErrorKind> {
+    tokio::time::timeout_at(deadline, collect(body, max_bytes))
         .await
         .map_err(|_| UpstreamErrorKind::Deadline)?
 }
 
-async fn collect(mut body: Incoming) -> Result<Bytes, UpstreamErrorKind> {
+async fn collect(mut body: Incoming, max_bytes: usize) -> Result<Bytes, UpstreamErrorKind> {
     let mut collected = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| UpstreamErrorKind::AnswerAborted)?;
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        if collected.len() + data.len() > MAX_ANSWER_BYTES {
+        if collected.len() + data.len() > max_bytes {
             return Err(UpstreamErrorKind::AnswerTooLarge);
         }
         collected.extend_from_slice(&data);
