@@ -4,7 +4,6 @@
 mod counting;
 mod role_data;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -140,7 +139,8 @@ impl App {
             extra_query_parameters: config.extra_query_parameters,
             total_timeout: config.limits.total_timeout,
             inspector,
-            surroundings: Surroundings::default(),
+            surroundings: surroundings(&config.deployment),
+            zone: config.deployment.zone,
         });
         let loads = RoleDataLoads::new(publisher, Arc::clone(&metrics));
         let trouble = loads.trouble();
@@ -277,16 +277,24 @@ fn vault_scope(vault: &config::Vault) -> VaultScope {
     }
 }
 
+fn surroundings(deployment: &config::Deployment) -> Surroundings {
+    Surroundings {
+        environment: deployment.environment.clone(),
+        region: deployment.region.clone(),
+    }
+}
+
 fn vault_facts(vault: &config::Vault) -> VaultFacts {
+    let properties = &vault.properties;
     VaultFacts {
         name: vault.name.as_str().into(),
         id: vault.resource_id.to_string().into(),
         location: vault.location.clone(),
-        sku: None,
-        public_network_access: None,
-        enable_purge_protection: None,
-        enable_soft_delete: None,
-        tags: BTreeMap::new(),
+        sku: properties.sku.clone(),
+        public_network_access: properties.public_network_access.clone(),
+        enable_purge_protection: properties.enable_purge_protection,
+        enable_soft_delete: properties.enable_soft_delete,
+        tags: properties.tags.clone(),
     }
 }
 
@@ -294,6 +302,7 @@ async fn bind(
     config: &Config,
     metrics: &Metrics,
 ) -> Result<Vec<(Arc<str>, BoundListener)>, StartError> {
+    let network = Arc::new(config.network.clone());
     let mut bound = Vec::with_capacity(config.listeners.len());
     for listener in &config.listeners {
         let ends = tls::certificate_not_after(&listener.certificate_file).map_err(|cause| {
@@ -304,7 +313,8 @@ async fn bind(
         })?;
         metrics.listener(&listener.name).certificate_not_after(ends);
         let name = Arc::clone(&listener.name);
-        bound.push((name, BoundListener::bind(listener, &config.limits).await?));
+        let listener = BoundListener::bind(listener, &network, &config.limits).await?;
+        bound.push((name, listener));
     }
     Ok(bound)
 }

@@ -1,5 +1,6 @@
 //! The commands of `portcullis`, one file each.
 
+mod condition;
 mod config;
 #[cfg(feature = "dev")]
 mod dev;
@@ -27,6 +28,9 @@ enum Command {
     /// Check a configuration, or print its JSON Schema
     #[command(subcommand)]
     Config(config::Config),
+    /// Work with conditions before they are in force
+    #[command(subcommand)]
+    Condition(condition::Condition),
     /// Try it out: the proxy between an embedded issuer and an embedded vault, without Azure
     #[cfg(feature = "dev")]
     Dev(dev::Dev),
@@ -77,6 +81,7 @@ pub fn main(
     let outcome = match cli.command {
         Command::Run(command) => command.run(&context),
         Command::Config(command) => command.run(&context),
+        Command::Condition(command) => command.run(),
         #[cfg(feature = "dev")]
         Command::Dev(command) => command.run(&context),
     };

@@ -5,6 +5,10 @@
 
 use std::time::SystemTime;
 
+mod zone;
+
+pub use zone::Zone;
+
 /// Where the present time comes from.
 pub trait Clock: std::fmt::Debug + Send + Sync + 'static {
     /// The present time.

@@ -5,11 +5,13 @@
 //! `portcullis dev` and by tests. Nothing that grants has a default. `Debug` of a `Config` is safe
 //! to print: a secret is always the path of a file, never a value.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::Zone;
 use crate::keyvault::{Authority, VaultName};
 use crate::principal::TenantId;
 use crate::rbac::{ManagementGroup, Scope};
@@ -18,12 +20,14 @@ mod check;
 mod document;
 mod environment;
 mod form;
+mod network;
 mod problem;
 mod raw;
 mod schema;
 mod shape;
 
 pub(crate) use form::env_filter;
+pub use network::{AddressRange, Network, Subnet};
 pub use problem::{ConfigErrors, Place, Problem};
 pub use schema::schema;
 
@@ -59,6 +63,10 @@ pub struct Config {
     pub metadata: MetadataQuestions,
     /// Query parameters that pass besides the ones Key Vault documents.
     pub extra_query_parameters: Vec<Box<str>>,
+    /// Address ranges that conditions may ask about.
+    pub network: Network,
+    /// Where this proxy runs.
+    pub deployment: Deployment,
 }
 
 impl Config {
@@ -128,6 +136,32 @@ pub struct Listener {
     pub certificate_file: PathBuf,
     /// PEM file with the private key.
     pub private_key_file: PathBuf,
+    /// Whether clients are asked for a certificate; `None` if they are not.
+    pub client_certificates: Option<ClientCertificates>,
+    /// Whether only private links reach this listener.
+    pub private_link: bool,
+    /// The resource id of the private endpoint that leads to it.
+    pub private_endpoint: Option<Arc<str>>,
+}
+
+/// How a listener asks clients for a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificates {
+    /// PEM file of the CAs that may vouch for clients.
+    pub ca_file: PathBuf,
+    /// Whether a client without a certificate is turned away.
+    pub required: bool,
+}
+
+/// Where this proxy runs.
+#[derive(Clone, Debug, Default)]
+pub struct Deployment {
+    /// The environment, such as `prod`.
+    pub environment: Option<Box<str>>,
+    /// The Azure region.
+    pub region: Option<Box<str>>,
+    /// In which zone days and hours are told.
+    pub zone: Zone,
 }
 
 /// The administration listener: plain HTTP with `/livez`, `/readyz` and `/metrics`.
@@ -164,6 +198,23 @@ pub struct Vault {
     /// Whether object ids in answers are rewritten for clients that came by another name.
     /// `nextLink` and `Location` always are.
     pub rewrite_ids: bool,
+    /// What conditions may ask about the vault itself.
+    pub properties: VaultProperties,
+}
+
+/// What Azure shows of a vault, as far as it is configured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VaultProperties {
+    /// `standard` or `premium`.
+    pub sku: Option<Box<str>>,
+    /// `Enabled` or `Disabled`.
+    pub public_network_access: Option<Box<str>>,
+    /// Whether purge protection is on.
+    pub enable_purge_protection: Option<bool>,
+    /// Whether soft delete is on.
+    pub enable_soft_delete: Option<bool>,
+    /// The tags of the vault, not of what it holds; no two names differ by case alone.
+    pub tags: BTreeMap<Box<str>, Box<str>>,
 }
 
 /// How the vault's address is found.

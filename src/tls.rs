@@ -3,17 +3,24 @@
 //! The provider is aws-lc, TLS 1.2 and 1.3; there is no switch below that. Roots are the system's,
 //! or those of one CA file and no others.
 
+mod client;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
+
+use crate::config::ClientCertificates;
+pub use client::{UnreadableCertificate, client_certificate};
 
 /// The protocol versions spoken; the newer one is preferred.
 static VERSIONS: &[&rustls::SupportedProtocolVersion] =
@@ -73,12 +80,14 @@ pub enum TlsError {
 /// The configuration of a listener: its certificate, HTTP/2 and HTTP/1.1.
 ///
 /// `certificate_file` is PEM, the leaf first; `private_key_file` is PEM (PKCS#8, PKCS#1 or SEC1).
+/// With `clients` a client is asked for a certificate; one that is shown must be good.
 ///
 /// # Errors
 /// [`TlsError`], if a file cannot be read or the key is not the certificate's.
 pub fn server_config(
     certificate_file: &Path,
     private_key_file: &Path,
+    clients: Option<&ClientCertificates>,
 ) -> Result<ServerConfig, TlsError> {
     let key_file = PemFile {
         holds: "private key",
@@ -87,17 +96,46 @@ pub fn server_config(
     let chain = certificates("certificate chain", certificate_file)?;
     let key = PrivateKeyDer::from_pem_file(private_key_file)
         .map_err(|cause| unreadable(key_file.clone(), cause))?;
+    let verifier = match clients {
+        Some(clients) => client_verifier(clients)?,
+        None => WebPkiClientVerifier::no_client_auth(),
+    };
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(VERSIONS)
         .map_err(TlsError::Provider)?
-        .with_no_client_auth()
+        .with_client_cert_verifier(verifier)
         .with_single_cert(chain, key)
         .map_err(|cause| TlsError::Refused {
             file: key_file,
             cause,
         })?;
     config.alpn_protocols = vec![H2.to_vec(), HTTP_1_1.to_vec()];
+    if clients.is_some() {
+        // SECURITY: a resumed session brings its certificate along without looking at it again, so
+        // that one which has ended would go on being believed. A full handshake each time costs
+        // little: clients keep their connections.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     Ok(config)
+}
+
+/// What looks at the certificates of clients.
+fn client_verifier(clients: &ClientCertificates) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    const HOLDS: &str = "client CA file";
+    let roots = Arc::new(file_roots(HOLDS, &clients.ca_file)?);
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut builder = WebPkiClientVerifier::builder_with_provider(roots, provider);
+    if !clients.required {
+        builder = builder.allow_unauthenticated();
+    }
+    builder.build().map_err(|cause| TlsError::Refused {
+        file: PemFile {
+            holds: HOLDS,
+            path: clients.ca_file.clone(),
+        },
+        cause: rustls::Error::General(cause.to_string()),
+    })
 }
 
 /// When the certificate of a listener ends, in seconds of Unix time.
@@ -127,7 +165,7 @@ pub fn certificate_not_after(certificate_file: &Path) -> Result<i64, TlsError> {
 /// [`TlsError`], if the file cannot be read, or the system has no roots.
 pub fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
     let roots = match ca_file {
-        Some(path) => file_roots(path)?,
+        Some(path) => file_roots("CA file", path)?,
         None => system_roots()?,
     };
     let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -140,12 +178,12 @@ pub fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
     Ok(config)
 }
 
-fn file_roots(path: &Path) -> Result<RootCertStore, TlsError> {
+fn file_roots(holds: &'static str, path: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates("CA file", path)? {
+    for certificate in certificates(holds, path)? {
         roots.add(certificate).map_err(|cause| TlsError::Refused {
             file: PemFile {
-                holds: "CA file",
+                holds,
                 path: path.into(),
             },
             cause,

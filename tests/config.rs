@@ -6,9 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use portcullis::clock::Zone;
 use portcullis::config::{
     AuditSink, Config, ConfigErrors, Connect, Files, KeySource, Limits, LogFormat,
-    MetadataQuestions, Place, schema,
+    MetadataQuestions, Network, Place, VaultProperties, schema,
 };
 use serde_json::Value;
 
@@ -111,12 +112,23 @@ fn every_example_satisfies_the_schema() {
 fn keys_of_schema() -> BTreeMap<String, Value> {
     let mut keys = BTreeMap::new();
     for (table, node) in schema()["properties"].as_object().unwrap() {
-        let node = node.get("items").unwrap_or(node);
-        for (key, property) in node["properties"].as_object().unwrap() {
-            keys.insert(format!("{table}.{key}"), property.clone());
-        }
+        collect_keys(table, node, &mut keys);
     }
     keys
+}
+
+/// The keys of the table `node`; of a table in it, that table's keys.
+fn collect_keys(table: &str, node: &Value, keys: &mut BTreeMap<String, Value>) {
+    let node = node.get("items").unwrap_or(node);
+    for (key, property) in node["properties"].as_object().unwrap() {
+        let name = format!("{table}.{key}");
+        let inner = property.get("items").unwrap_or(property);
+        if inner.get("properties").is_some() {
+            collect_keys(&name, property, keys);
+        } else {
+            keys.insert(name, property.clone());
+        }
+    }
 }
 
 /// The keys of the reference as `table.key`, with the text after `=` and whether it is commented.
@@ -238,6 +250,54 @@ fn the_least_configuration_has_the_defaults() {
     assert_eq!(issuer.unknown_kid_cooldown, Duration::from_secs(300));
     assert_eq!(issuer.max_staleness, Duration::from_secs(86400));
     assert_eq!(config.assignments.poll_interval, Duration::from_secs(30));
+}
+
+#[test]
+fn what_conditions_ask_about_is_read() {
+    let text = least_with(
+        "private_key_file = \"server.key\"",
+        "private_key_file = \"server.key\"\nclient_ca_file = \"ca.pem\"\nprivate_endpoint = \
+         \"/subscriptions/a/resourceGroups/b/providers/microsoft.network/privateEndpoints/c\"",
+    );
+    let text = format!(
+        r#"{text}
+[[network.ranges]]
+name = "vpn"
+addresses = ["10.1.0.0/16", "2001:db8::/32", "10.2.3.4/32"]
+[[network.subnets]]
+id = "/subscriptions/a/resourceGroups/b/providers/Microsoft.Network/virtualNetworks/c/subnets/d"
+addresses = ["10.20.0.0/24"]
+[deployment]
+environment = "prod"
+time_zone = "Europe/Berlin"
+"#
+    );
+    let properties = "[vault.properties]\nsku = \"premium\"\ntags = { team = \"a\" }\n[[issuer]]";
+    let config = parse(&text.replace("[[issuer]]", properties)).unwrap();
+    let listener = &config.listeners[0];
+    let clients = listener.client_certificates.as_ref().unwrap();
+    assert_eq!(clients.ca_file, Path::new("/etc/portcullis/ca.pem"));
+    assert!(!clients.required && listener.private_link && listener.private_endpoint.is_some());
+    let ranges = config.network.ranges_of("10.2.3.4".parse().unwrap());
+    assert_eq!(ranges, ["vpn".into()]);
+    let subnet = config.network.subnet_of("10.20.0.9".parse().unwrap());
+    assert_eq!(subnet, Some(&config.network.subnets[0].id));
+    assert_eq!(config.deployment.environment.as_deref(), Some("prod"));
+    assert_eq!(
+        config.deployment.zone,
+        Zone::named("Europe/Berlin").unwrap()
+    );
+    let properties = &config.vaults[0].properties;
+    assert_eq!(properties.sku.as_deref(), Some("premium"));
+    assert_eq!(properties.enable_soft_delete, None);
+    assert_eq!(properties.tags.get("team").map(|value| &**value), Some("a"));
+
+    let least = parse(LEAST).unwrap();
+    let listener = &least.listeners[0];
+    assert!(listener.client_certificates.is_none() && !listener.private_link);
+    assert_eq!(least.network, Network::default());
+    assert_eq!(least.deployment.zone, Zone::default());
+    assert_eq!(least.vaults[0].properties, VaultProperties::default());
 }
 
 #[test]

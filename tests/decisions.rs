@@ -1,6 +1,8 @@
 //! Deciding, against a second evaluator, and properties that must hold in every tenant.
 #![cfg(test)]
 
+#[path = "support/dice.rs"]
+mod dice;
 #[path = "support/facts.rs"]
 mod facts;
 #[path = "decisions/reference.rs"]
@@ -8,6 +10,7 @@ mod reference;
 #[path = "decisions/tenant.rs"]
 mod tenant;
 
+use dice::Dice;
 use facts::Blank;
 use portcullis::abac::Needs;
 use portcullis::attributes::{Facts, Stage};
@@ -19,7 +22,7 @@ use portcullis::rbac::{
 use portcullis::reason::Reason;
 
 use tenant::conditions::{Fetched, condition, fetched};
-use tenant::{Dice, at, object_id};
+use tenant::{at, object_id};
 
 /// Tenants per seed; each is asked `REQUESTS` times, and there are four seeds.
 const TENANTS: u64 = 5_000;

@@ -3,6 +3,8 @@
 //! `PORTCULLIS_BLESS=1 cargo test --test golden` writes `tests/golden/decisions.txt` anew.
 #![cfg(test)]
 
+#[path = "support/dice.rs"]
+mod dice;
 #[path = "support/facts.rs"]
 mod facts;
 #[path = "decisions/tenant.rs"]

@@ -280,6 +280,7 @@ enum View<'a> {
     Boolean(bool),
     DateTime(DateTime),
     Guid(Uuid),
+    Other,
 }
 
 impl<'a> From<&'a Scalar<'_>> for View<'a> {
@@ -291,6 +292,7 @@ impl<'a> From<&'a Scalar<'_>> for View<'a> {
             Scalar::Boolean(value) => Self::Boolean(*value),
             Scalar::DateTime(time) => Self::DateTime(*time),
             Scalar::Guid(guid) => Self::Guid(*guid),
+            Scalar::Other => Self::Other,
         }
     }
 }
@@ -312,7 +314,11 @@ impl<'a> View<'a> {
     const fn text(self) -> Option<&'a str> {
         match self {
             Self::Text(text) | Self::Name(text) => Some(text),
-            Self::Integer(_) | Self::Boolean(_) | Self::DateTime(_) | Self::Guid(_) => None,
+            Self::Integer(_)
+            | Self::Boolean(_)
+            | Self::DateTime(_)
+            | Self::Guid(_)
+            | Self::Other => None,
         }
     }
 
@@ -336,7 +342,9 @@ impl<'a> View<'a> {
         match self {
             Self::DateTime(time) => Some(time),
             Self::Text(text) => text.parse().ok(),
-            Self::Name(_) | Self::Integer(_) | Self::Boolean(_) | Self::Guid(_) => None,
+            Self::Name(_) | Self::Integer(_) | Self::Boolean(_) | Self::Guid(_) | Self::Other => {
+                None
+            }
         }
     }
 
@@ -349,7 +357,8 @@ impl<'a> View<'a> {
             | Self::Name(_)
             | Self::Integer(_)
             | Self::Boolean(_)
-            | Self::DateTime(_) => None,
+            | Self::DateTime(_)
+            | Self::Other => None,
         }
     }
 }

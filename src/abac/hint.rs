@@ -4,7 +4,6 @@
 //! <https://learn.microsoft.com/azure/role-based-access-control/conditions-troubleshoot>.
 
 use super::expr::{Operator, Quantifier, Source};
-use super::vocabulary::ValueType;
 
 /// The functions.
 const FUNCTIONS: [&str; 3] = ["ActionMatches", "SubOperationMatches", "Exists"];
@@ -135,17 +134,17 @@ pub(super) fn value(operator: Operator, value: &str, quoted: bool) -> String {
     } else {
         ""
     };
-    match operator.value_type() {
-        ValueType::String => format!("strings stand in single quotes{other}"),
-        ValueType::Integer if integer && quoted => "numbers stand without quotes".to_owned(),
-        ValueType::Integer if quoted => "to compare text, use `StringEquals`".to_owned(),
-        ValueType::Integer => format!("whole numbers from {} to {} only", i64::MIN, i64::MAX),
-        ValueType::Boolean if boolean => "booleans stand without quotes".to_owned(),
-        ValueType::Boolean => "booleans are `true` and `false`".to_owned(),
-        ValueType::DateTime => {
+    match operator {
+        Operator::String { .. } => format!("strings stand in single quotes{other}"),
+        Operator::Numeric(_) if integer && quoted => "numbers stand without quotes".to_owned(),
+        Operator::Numeric(_) if quoted => "to compare text, use `StringEquals`".to_owned(),
+        Operator::Numeric(_) => format!("whole numbers from {} to {} only", i64::MIN, i64::MAX),
+        Operator::Boolean { .. } if boolean => "booleans stand without quotes".to_owned(),
+        Operator::Boolean { .. } => "booleans are `true` and `false`".to_owned(),
+        Operator::DateTime(_) => {
             "points in time are UTC and stand in single quotes: '2026-01-31T00:00:00.0Z'".to_owned()
         }
-        ValueType::Guid => {
+        Operator::Guid { .. } => {
             "GUIDs look like 0d9f8a7b-6c5d-4e3f-9a2b-1c0d9e8f7a6b; names of roles or people do \
              not work here"
                 .to_owned()

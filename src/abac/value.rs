@@ -26,6 +26,8 @@ pub enum Scalar<'a> {
     DateTime(DateTime),
     /// A GUID.
     Guid(Uuid),
+    /// A value that no operator compares, such as a fraction.
+    Other,
 }
 
 /// All values of an attribute that has some.
@@ -57,6 +59,7 @@ impl Scalar<'_> {
             Self::Boolean(value) => Scalar::Boolean(*value),
             Self::DateTime(value) => Scalar::DateTime(*value),
             Self::Guid(value) => Scalar::Guid(*value),
+            Self::Other => Scalar::Other,
         }
     }
 }

@@ -24,8 +24,6 @@ pub use property::Property;
 /// The type of an attribute's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ValueType {
-    /// Any of the others: what a custom security attribute has is not known beforehand.
-    Any,
     /// Text.
     String,
     /// A whole number.
@@ -47,6 +45,8 @@ pub enum Shape {
     Many(ValueType),
     /// One for each key; the keys themselves are a list of texts.
     Dictionary(ValueType),
+    /// One or several for each name, of types that are not known beforehand.
+    Free,
 }
 
 /// Whether Azure knows an attribute, and so whether it can be stored in an Azure role assignment.
@@ -103,27 +103,27 @@ impl Known {
         self.row().shape
     }
 
-    /// The type of its values.
-    pub const fn value_type(self) -> ValueType {
+    /// The type of its values; `None` if it may be any.
+    pub const fn value_type(self) -> Option<ValueType> {
         match self.shape() {
             Shape::One(value_type) | Shape::Many(value_type) | Shape::Dictionary(value_type) => {
-                value_type
+                Some(value_type)
             }
+            Shape::Free => None,
         }
     }
 
     /// Whether it may have several values. The list of a dictionary's keys always may.
     pub const fn is_list(self) -> bool {
         match self.shape() {
-            Shape::One(_) => false,
-            Shape::Many(_) => true,
-            Shape::Dictionary(value_type) => matches!(value_type, ValueType::Any),
+            Shape::One(_) | Shape::Dictionary(_) => false,
+            Shape::Many(_) | Shape::Free => true,
         }
     }
 
     /// Whether it stands for all keys of a dictionary.
     pub const fn is_dictionary(self) -> bool {
-        matches!(self.shape(), Shape::Dictionary(_))
+        matches!(self.shape(), Shape::Dictionary(_) | Shape::Free)
     }
 
     /// Where its value comes from.

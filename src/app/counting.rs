@@ -124,7 +124,9 @@ const fn refreshed(result: RefreshResult) -> metrics::RefreshResult {
 
 const fn handshake(failure: HandshakeFailure) -> metrics::HandshakeFailure {
     match failure {
-        HandshakeFailure::Alert => metrics::HandshakeFailure::Certificate,
+        HandshakeFailure::Alert | HandshakeFailure::Certificate => {
+            metrics::HandshakeFailure::Certificate
+        }
         HandshakeFailure::Disconnected => metrics::HandshakeFailure::Io,
         HandshakeFailure::Timeout => metrics::HandshakeFailure::Timeout,
         HandshakeFailure::Incompatible | HandshakeFailure::NotTls | HandshakeFailure::Protocol => {

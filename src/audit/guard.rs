@@ -40,6 +40,8 @@ pub struct ClientFacts {
     pub tls: &'static str,
     /// The host name of the handshake.
     pub sni: Option<Box<str>>,
+    /// SHA-256 of the client's certificate, in lower-case hexadecimal.
+    pub certificate: Option<Box<str>>,
     /// `User-Agent`.
     pub user_agent: Option<Box<str>>,
     /// `x-ms-client-request-id`.

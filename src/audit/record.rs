@@ -134,6 +134,7 @@ pub(super) struct ClientFields<'a> {
     pub(super) ip: std::net::IpAddr,
     pub(super) tls: &'static str,
     pub(super) sni: Option<Cow<'a, str>>,
+    pub(super) cert_sha256: Option<&'a str>,
     pub(super) ua: Option<Cow<'a, str>>,
     pub(super) request_id: Option<Cow<'a, str>>,
 }

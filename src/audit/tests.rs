@@ -108,6 +108,7 @@ fn client() -> ClientFacts {
         ip: [10, 0, 3, 7].into(),
         tls: "1.3",
         sni: Some("kv-fabrikam.vault.azure.net".into()),
+        certificate: Some("5f".repeat(32).into()),
         user_agent: Some("azsdk-rust-keyvault/1.0".into()),
         request_id: None,
     }

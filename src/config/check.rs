@@ -14,15 +14,16 @@ use crate::rbac::Scope;
 use super::document::Document;
 use super::problem::{Problem, shown};
 use super::raw::{
-    RawAssignments, RawAudit, RawConfig, RawIssuer, RawLimits, RawListener, RawLog, RawLogFormat,
-    RawMetadata, RawSink, RawVault,
+    RawAssignments, RawAudit, RawConfig, RawIssuer, RawLimits, RawLog, RawLogFormat, RawMetadata,
+    RawSink, RawVault,
 };
 use super::{
-    Admin, AssignmentFiles, AuditSink, Config, Connect, Files, Issuer, KeySource, Limits, Listener,
-    Log, LogFormat, MetadataQuestions, Vault, form,
+    Admin, AssignmentFiles, AuditSink, Config, Connect, Files, Issuer, KeySource, Limits, Log,
+    LogFormat, MetadataQuestions, Vault, form,
 };
 
 mod fit;
+mod surroundings;
 
 /// Reads the settings and reports what is wrong with them.
 pub(super) fn read(
@@ -60,6 +61,8 @@ impl Check<'_> {
         let log = self.log(&raw.log);
         let parameters = raw.requests.extra_query_parameters;
         let extra_query_parameters = self.parameters(&parameters);
+        let network = self.network(raw.network);
+        let deployment = self.deployment(raw.deployment);
         self.unique("/listener", "name");
         self.unique("/issuer", "name");
         self.unique("/vault", "name");
@@ -78,19 +81,8 @@ impl Check<'_> {
             limits: limits(&raw.limits),
             metadata: metadata(&raw.metadata),
             extra_query_parameters,
-        })
-    }
-
-    fn listener(&mut self, at: &str, raw: RawListener) -> Option<Listener> {
-        let name = self.read(at, "name", raw.name.as_deref(), form::name);
-        let address = self.read(at, "address", raw.address.as_deref(), form::address);
-        let certificate_file = self.file(at, "certificate_file", raw.certificate_file);
-        let private_key_file = self.file(at, "private_key_file", raw.private_key_file);
-        Some(Listener {
-            name: name?,
-            address: address?,
-            certificate_file: certificate_file?,
-            private_key_file: private_key_file?,
+            network: network?,
+            deployment: deployment?,
         })
     }
 
@@ -112,6 +104,7 @@ impl Check<'_> {
             .management_groups
             .map(|groups| self.list(at, "management_groups", &groups, form::management_group));
         let ca_file = self.file(at, "ca_file", raw.ca_file);
+        let properties = self.vault_properties(at, raw.properties);
         Some(Vault {
             name: name?,
             resource_id: resource_id?,
@@ -123,6 +116,7 @@ impl Check<'_> {
             management_groups: groups,
             issuer: raw.issuer?.into(),
             rewrite_ids: raw.rewrite_ids,
+            properties,
         })
     }
 

@@ -1,14 +1,16 @@
 //! The forms that texts of the configuration must have. An error is the expected form.
 
 use std::fs::{self, File};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
 use http::Uri;
+use ipnet::IpNet;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
+use crate::clock::Zone;
 use crate::keyvault::{Authority, NameError};
 use crate::principal::TenantId;
 use crate::rbac::{ManagementGroup, Scope, ScopeError};
@@ -41,6 +43,66 @@ pub(super) fn destination(text: &str) -> Result<SocketAddr, &'static str> {
         .ok()
         .filter(|address| address.port() != 0)
         .ok_or("expected an IP address and a port other than 0 such as `10.20.0.4:443`")
+}
+
+/// A range of addresses in CIDR notation.
+pub(super) fn range(text: &str) -> Result<IpNet, String> {
+    let range: IpNet = text.parse().map_err(|_| {
+        "expected an IP address and a prefix length such as `10.1.0.0/16` or `2001:db8::/32`"
+            .to_owned()
+    })?;
+    // The addresses of clients are compared in this form, so that another would never match.
+    let canonical = match range.network().to_canonical() {
+        IpAddr::V4(network) if range.addr().is_ipv6() => range
+            .prefix_len()
+            .checked_sub(96)
+            .and_then(|length| IpNet::new(network.into(), length).ok()),
+        IpAddr::V4(_) | IpAddr::V6(_) => Some(range.trunc()),
+    };
+    match canonical {
+        Some(canonical) if canonical == range => Ok(range),
+        Some(canonical) => Err(format!("expected `{canonical}`")),
+        None => Err("expected IPv4 addresses in their own form such as `10.1.0.0/16`".to_owned()),
+    }
+}
+
+/// The resource id of a subnet.
+pub(super) fn subnet(text: &str) -> Result<Arc<str>, String> {
+    network_resource(text, "virtualNetworks/{name}/subnets/{name}")
+}
+
+/// The resource id of a private endpoint.
+pub(super) fn private_endpoint(text: &str) -> Result<Arc<str>, String> {
+    network_resource(text, "privateEndpoints/{name}")
+}
+
+/// A resource id of the provider `Microsoft.Network` that ends in this way.
+fn network_resource(text: &str, end: &str) -> Result<Arc<str>, String> {
+    const START: &str = "/subscriptions/{id}/resourceGroups/{name}/providers/Microsoft.Network";
+    let expected = format!("{START}/{end}");
+    let sound = |segment: &str| {
+        let legal = |c: u8| c.is_ascii_alphanumeric() || b"-_.()".contains(&c);
+        !segment.is_empty() && segment.bytes().all(legal)
+    };
+    let same = text.split('/').count() == expected.split('/').count();
+    let fits = text
+        .split('/')
+        .zip(expected.split('/'))
+        .all(|(is, wanted)| {
+            let free = wanted.starts_with('{');
+            (free && sound(is)) || (!free && is.eq_ignore_ascii_case(wanted))
+        });
+    if same && fits {
+        Ok(text.into())
+    } else {
+        Err(format!("expected `{expected}`"))
+    }
+}
+
+/// A time zone.
+pub(super) fn zone(text: &str) -> Result<Zone, &'static str> {
+    Zone::named(text)
+        .ok_or("expected a name of the IANA time zone database such as `Europe/Berlin` or `UTC`")
 }
 
 /// The resource id of a vault.

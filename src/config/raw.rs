@@ -14,6 +14,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Limits, MetadataQuestions};
 
+mod surroundings;
+
+pub(super) use surroundings::{
+    RawClientCertificates, RawDeployment, RawNetwork, RawPublicNetworkAccess, RawRange, RawSku,
+    RawSubnet, RawVaultProperties,
+};
+
 /// A year; much longer waits overflow the arithmetic of clocks.
 const MAX_SECONDS: u64 = 365 * 24 * 3600;
 /// Plain HTTP, so loopback; the port is free in Prometheus' list of exporters.
@@ -64,6 +71,10 @@ pub(super) struct RawConfig {
     pub(super) metadata: RawMetadata,
     /// What requests may carry.
     pub(super) requests: RawRequests,
+    /// Address ranges that conditions may ask about.
+    pub(super) network: RawNetwork,
+    /// Where this proxy runs, as conditions may ask.
+    pub(super) deployment: RawDeployment,
 }
 
 /// One address on which clients are served over TLS.
@@ -82,6 +93,20 @@ pub(super) struct RawListener {
     /// PEM file with the certificate's private key.
     #[schemars(required, length(min = 1), example = "tls/server.key")]
     pub(super) private_key_file: Option<PathBuf>,
+    /// PEM file with the CAs that may vouch for clients. Without it clients are not asked for a
+    /// certificate.
+    #[schemars(length(min = 1), example = "tls/clients-ca.pem")]
+    pub(super) client_ca_file: Option<PathBuf>,
+    /// Whether a client without a certificate is served; only beside `client_ca_file`.
+    pub(super) client_certificates: RawClientCertificates,
+    /// Whether only private links reach this listener.
+    pub(super) private_link: bool,
+    /// The resource id of the private endpoint that leads to this listener; implies
+    /// `private_link`.
+    #[schemars(
+        example = "/subscriptions/{id}/resourceGroups/{name}/providers/Microsoft.Network/privateEndpoints/{name}"
+    )]
+    pub(super) private_endpoint: Option<String>,
 }
 
 /// The administration listener.
@@ -133,6 +158,8 @@ pub(super) struct RawVault {
     pub(super) issuer: Option<String>,
     /// Whether object ids in answers name the host the client used instead of `authority`.
     pub(super) rewrite_ids: bool,
+    /// What conditions may ask about the vault itself, as Azure shows it.
+    pub(super) properties: RawVaultProperties,
 }
 
 /// One trusted issuer of tokens: one Entra tenant.
@@ -358,6 +385,7 @@ impl Default for RawVault {
             management_groups: None,
             issuer: None,
             rewrite_ids: true,
+            properties: RawVaultProperties::default(),
         }
     }
 }

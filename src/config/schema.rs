@@ -37,7 +37,9 @@ pub(super) fn at(pointer: &str) -> Option<&'static Value> {
         Some(properties) => properties.get(segment),
         None => node
             .get("items")
-            .filter(|_| segment.parse::<usize>().is_ok()),
+            .filter(|_| segment.parse::<usize>().is_ok())
+            // The members of a table whose keys are free.
+            .or_else(|| node.get("additionalProperties")),
     };
     pointer.split('/').skip(1).try_fold(root(), step)
 }
@@ -131,6 +133,9 @@ fn settle_default(property: &mut Value) -> bool {
             let single = single.clone();
             members.insert("type".to_owned(), single);
         }
+    }
+    if let Some(Value::Array(options)) = members.get_mut("enum") {
+        options.retain(|option| !option.is_null());
     }
     optional
 }

@@ -18,8 +18,8 @@ use super::vault::{self, Trust, VaultHandle, VaultSettings};
 use crate::app::{self, App};
 use crate::clock::Clock;
 use crate::config::{
-    Admin, AssignmentFiles, AuditSink, Config, Connect, Issuer, KeySource, Limits, Listener, Log,
-    LogFormat, MetadataQuestions, Vault,
+    Admin, AssignmentFiles, AuditSink, Config, Connect, Deployment, Issuer, KeySource, Limits,
+    Listener, Log, LogFormat, MetadataQuestions, Network, Vault, VaultProperties,
 };
 use crate::keyvault::{Authority, NameError};
 use crate::rbac::ScopeError;
@@ -278,6 +278,9 @@ fn configuration(
             address: at(settings.ports.proxy),
             certificate_file: certificate.certificate,
             private_key_file: certificate.private_key,
+            client_certificates: None,
+            private_link: false,
+            private_endpoint: None,
         }],
         admin: Admin {
             address: at(settings.ports.admin),
@@ -298,6 +301,8 @@ fn configuration(
         limits: settings.limits.clone(),
         metadata: settings.metadata,
         extra_query_parameters: Vec::new(),
+        network: Network::default(),
+        deployment: Deployment::default(),
     })
 }
 
@@ -316,6 +321,7 @@ fn guarded_vault(vault: &VaultHandle, ca: PathBuf) -> Result<Vault, WorldError> 
         management_groups: Some(Vec::new()),
         issuer: ISSUER.into(),
         rewrite_ids: true,
+        properties: VaultProperties::default(),
     })
 }
 

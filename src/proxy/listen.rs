@@ -6,6 +6,7 @@
 //! with it. When a client goes away, what works for it is dropped.
 
 mod connection;
+mod place;
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,11 +21,12 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use self::connection::Server;
+use self::place::Place;
 use super::HeadDefect;
 use super::body::{RequestBody, ResponseBody};
 use super::drain::Drain;
 use crate::attributes::Connection;
-use crate::config::{self, Limits};
+use crate::config::{self, Limits, Network};
 use crate::tls::{self, TlsError};
 
 /// How long to wait after accepting failed: long enough for a descriptor to come free.
@@ -33,17 +35,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Who is on the other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// The name of the listener.
-    pub listener: Arc<str>,
     /// The port the client came to.
     pub local_port: u16,
-    /// The client's address.
-    pub address: SocketAddr,
     /// The host name in the TLS handshake.
     pub sni: Option<Box<str>>,
-    /// `1.2` or `1.3`.
-    pub tls_version: &'static str,
-    /// What conditions may ask about the connection.
+    /// The rest, about which conditions may ask too.
     pub connection: Connection,
 }
 
@@ -131,6 +127,8 @@ impl CloseReason {
 pub enum HandshakeFailure {
     /// The client refused us, most often our certificate.
     Alert,
+    /// The client's certificate was refused, or it showed none where one is required.
+    Certificate,
     /// The client went away.
     Disconnected,
     /// Nothing in common: version, cipher suite, application protocol.
@@ -145,8 +143,9 @@ pub enum HandshakeFailure {
 
 impl HandshakeFailure {
     /// Every failure, for initialising metrics.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Alert,
+        Self::Certificate,
         Self::Disconnected,
         Self::Incompatible,
         Self::NotTls,
@@ -158,6 +157,7 @@ impl HandshakeFailure {
     pub const fn as_label(self) -> &'static str {
         match self {
             Self::Alert => "alert",
+            Self::Certificate => "certificate",
             Self::Disconnected => "disconnected",
             Self::Incompatible => "incompatible",
             Self::NotTls => "not_tls",
@@ -181,6 +181,7 @@ pub struct BoundListener {
     address: SocketAddr,
     acceptor: TlsAcceptor,
     limits: Limits,
+    place: Place,
 }
 
 impl std::fmt::Debug for BoundListener {
@@ -193,17 +194,26 @@ impl std::fmt::Debug for BoundListener {
 }
 
 impl BoundListener {
-    /// Reads the certificate and binds the address; port 0 lets the system choose.
+    /// Reads the certificates and binds the address; port 0 lets the system choose. Clients are
+    /// told apart by the ranges of `network`.
     ///
     /// # Errors
     /// [`ListenError`].
-    pub async fn bind(listener: &config::Listener, limits: &Limits) -> Result<Self, ListenError> {
+    pub async fn bind(
+        listener: &config::Listener,
+        network: &Arc<Network>,
+        limits: &Limits,
+    ) -> Result<Self, ListenError> {
         let name = listener.name.clone();
-        let config = tls::server_config(&listener.certificate_file, &listener.private_key_file)
-            .map_err(|cause| ListenError::Tls {
-                listener: name.clone(),
-                cause,
-            })?;
+        let config = tls::server_config(
+            &listener.certificate_file,
+            &listener.private_key_file,
+            listener.client_certificates.as_ref(),
+        )
+        .map_err(|cause| ListenError::Tls {
+            listener: name.clone(),
+            cause,
+        })?;
         let bind_error = |cause| ListenError::Bind {
             listener: name.clone(),
             address: listener.address,
@@ -219,6 +229,7 @@ impl BoundListener {
             address,
             acceptor: TlsAcceptor::from(Arc::new(config)),
             limits: limits.clone(),
+            place: Place::new(listener, network),
         })
     }
 
@@ -239,7 +250,7 @@ impl BoundListener {
     {
         let permits = Arc::new(Semaphore::new(self.limits.max_connections));
         let server = Arc::new(Server::new(
-            self.name,
+            self.place,
             self.address.port(),
             self.limits,
             self.acceptor,

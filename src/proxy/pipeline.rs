@@ -26,7 +26,7 @@ use crate::assignments::store::Assignments;
 use crate::attributes::{Surroundings, VaultFacts};
 use crate::audit::{AuditError, AuditGuard, AuditLog, ResultGuard, UpstreamAnswer};
 use crate::authn::{self, Authenticator, AuthnError, BearerError};
-use crate::clock::Clock;
+use crate::clock::{Clock, Zone};
 use crate::config;
 use crate::keyvault::{Operation, OperationKind, route};
 use crate::metrics::Metrics;
@@ -74,6 +74,8 @@ pub struct Pipeline {
     pub inspector: Inspector,
     /// Where this proxy runs.
     pub surroundings: Surroundings,
+    /// In which zone conditions ask for days and hours.
+    pub zone: Zone,
 }
 
 /// What is known of a request so far.

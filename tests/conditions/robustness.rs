@@ -131,7 +131,7 @@ proptest! {
 #[test]
 fn a_condition_may_be_cut_anywhere() {
     for row in corpus::rows() {
-        for end in 0..row.condition.len() {
+        for end in (0..row.condition.len()).step_by(7) {
             if let Some(part) = row.condition.get(..end) {
                 hold(part).unwrap_or_else(|e| panic!("{part}: {e}"));
             }

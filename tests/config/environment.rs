@@ -2,13 +2,17 @@
 
 use std::path::Path;
 
+use portcullis::clock::Zone;
 use portcullis::config::{AuditSink, Connect, LogFormat};
 
 use super::{LEAST, parse_with};
 
 #[test]
 fn variables_win_over_the_file() {
-    let text = format!("{LEAST}\n[limits]\nmax_body_bytes = 5\n");
+    let text = format!(
+        "{LEAST}\n[limits]\nmax_body_bytes = 5\n[[network.ranges]]\nname = \"admin-vpn\"\n\
+         addresses = [\"10.1.0.0/16\"]\n"
+    );
     let config = parse_with(
         &text,
         &[
@@ -21,6 +25,12 @@ fn variables_win_over_the_file() {
             ("PORTCULLIS_ISSUER__TENANT__AUDIENCES", "['a', 'b']"),
             ("PORTCULLIS_AUDIT__KEEP", "3"),
             ("PORTCULLIS_AUDIT", "{ sink = 'file', path = 'log' }"),
+            ("PORTCULLIS_DEPLOYMENT__TIME_ZONE", "Asia/Tokyo"),
+            (
+                "PORTCULLIS_NETWORK__RANGES__ADMIN_VPN__ADDRESSES",
+                "['10.9.0.0/16']",
+            ),
+            ("PORTCULLIS_VAULT__KV_A__PROPERTIES__TAGS", "{ a = 'b' }"),
             ("PATH", "/bin"),
         ],
     )
@@ -33,6 +43,11 @@ fn variables_win_over_the_file() {
     assert_eq!(vault.connect, Connect::Address(address));
     assert_eq!(vault.location.as_deref(), Some("1984"));
     assert!(!vault.rewrite_ids);
+    assert_eq!(vault.properties.tags, [("a".into(), "b".into())].into());
+    let zone = Zone::named("Asia/Tokyo").unwrap();
+    assert_eq!(config.deployment.zone, zone);
+    let addresses = &config.network.ranges[0].addresses;
+    assert_eq!(*addresses, ["10.9.0.0/16".parse().unwrap()]);
     assert_eq!(config.issuers[0].audiences, ["a".into(), "b".into()]);
     let AuditSink::File { path, keep, .. } = &config.audit else {
         panic!("{:?}", config.audit);
@@ -54,7 +69,7 @@ fn variables_that_name_nothing_are_refused() {
         ),
         (
             "PORTCULLIS_",
-            "expected `ADMIN`, `ASSIGNMENTS`, `AUDIT`, `ISSUER`, `LIMITS`, `LISTENER`, `LOG`, `METADATA`, `REQUESTS` or `VAULT` after `PORTCULLIS_`",
+            "expected `ADMIN`, `ASSIGNMENTS`, `AUDIT`, `DEPLOYMENT`, `ISSUER`, `LIMITS`, `LISTENER`, `LOG`, `METADATA`, `NETWORK`, `REQUESTS` or `VAULT` after `PORTCULLIS_`",
         ),
         (
             "PORTCULLIS_VAULT__KV_B__LOCATION",

@@ -5,7 +5,7 @@ use portcullis::abac::{Scalar, Values};
 use portcullis::attributes::{CustomAttributes, Metadata, Properties};
 use portcullis::rbac::ConditionText;
 
-use super::Dice;
+use crate::dice::Dice;
 
 const LEAVES: &[&str] = &[
     "ActionMatches{'Microsoft.KeyVault/vaults/secrets/*'}",

@@ -15,7 +15,8 @@ use crate::world::World;
 async fn an_rsa_key_is_created_in_key_vaults_form() {
     let world = World::start().await;
     let now = world.clock.seconds();
-    for (size, modulus_bytes) in [(Value::Null, 256), (json!(3072), 384), (json!(4096), 512)] {
+    let sizes = [(Value::Null, 256), (json!(3072), 384), (json!(4096), 512)];
+    for (created, (size, modulus_bytes)) in (now..).zip(sizes) {
         let body = json!({ "kty": "RSA", "key_size": size, "tags": { "a": "b" } });
         let reply = world.send("POST", "/keys/Rsa/create", body).await;
         assert_eq!(reply.status, StatusCode::OK);
@@ -37,7 +38,8 @@ async fn an_rsa_key_is_created_in_key_vaults_form() {
         );
         let kid = key["kid"].as_str().unwrap();
         assert!(kid.starts_with(&world.url("/keys/Rsa/")), "{kid}");
-        assert_eq!(reply.body["attributes"]["created"], now);
+        assert_eq!(reply.body["attributes"]["created"], created);
+        assert_eq!(reply.body["attributes"]["exportable"], false);
         assert_eq!(reply.body["tags"], json!({ "a": "b" }));
         assert!(key.get("d").is_none() && key.get("p").is_none());
         assert_eq!(world.get("/keys/rsa/").await.body, reply.body);
@@ -84,9 +86,27 @@ async fn a_key_that_cannot_be_made_is_a_bad_parameter() {
         assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{body}");
         assert_eq!(reply.error().0, "BadParameter");
     }
-    let body = json!({ "kty": "EC", "attributes": { "exportable": true } });
-    let reply = world.send("POST", "/keys/a/create", body).await;
-    assert_eq!(reply.status, StatusCode::NOT_IMPLEMENTED);
+}
+
+#[tokio::test]
+async fn a_key_that_is_called_exportable_stays_so_and_is_not_released() {
+    let world = World::start().await;
+    let body = json!({ "kty": "EC", "tags": { "a": "b" }, "attributes": { "exportable": true } });
+    let created = world.send("POST", "/keys/a/create", body).await;
+    assert_eq!(created.status, StatusCode::OK);
+    assert_eq!(created.body["attributes"]["exportable"], true);
+    let change = json!({ "attributes": { "exportable": false } });
+    let refused = world.send("PATCH", "/keys/a", change).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    let change = json!({ "attributes": { "exportable": true, "enabled": true } });
+    let updated = world.send("PATCH", "/keys/a", change).await;
+    assert_eq!(updated.body["attributes"]["exportable"], true);
+    let released = world.send("POST", "/keys/a/release", json!({})).await;
+    assert_eq!(released.status, StatusCode::NOT_IMPLEMENTED);
+    let deleted = world.send("DELETE", "/keys/a", Value::Null).await;
+    for key in ["attributes", "tags", "key"] {
+        assert_eq!(deleted.body[key], updated.body[key], "{key}");
+    }
 }
 
 #[tokio::test]

@@ -83,6 +83,66 @@ async fn an_update_changes_what_it_names_in_one_version() {
 }
 
 #[tokio::test]
+async fn two_versions_of_one_second_can_be_told_apart() {
+    let world = World::start().await;
+    let now = world.clock.seconds();
+    for value in ["one", "two", "three"] {
+        world
+            .send("PUT", "/secrets/a", json!({ "value": value }))
+            .await;
+    }
+    let times = async |path: &str| {
+        let reply = world.get(path).await;
+        let attributes = reply.body["attributes"].clone();
+        (attributes["created"].clone(), attributes["updated"].clone())
+    };
+    let versions = world.get("/secrets/a/versions").await;
+    let items = versions.body["value"].as_array().unwrap();
+    let created: Vec<Value> = items
+        .iter()
+        .map(|item| item["attributes"]["created"].clone())
+        .collect();
+    assert_eq!(created, [now, now + 1, now + 2]);
+    // A change never seems older than what it changes.
+    let change = json!({ "tags": { "a": "b" } });
+    world.send("PATCH", "/secrets/a", change).await;
+    let ahead = (json!(now + 2), json!(now + 2));
+    assert_eq!(times("/secrets/a").await, ahead);
+    world.clock.advance(Duration::from_secs(10));
+    let body = json!({ "value": "four" });
+    world.send("PUT", "/secrets/a", body).await;
+    let caught_up = (json!(now + 10), json!(now + 10));
+    assert_eq!(times("/secrets/a").await, caught_up);
+}
+
+#[tokio::test]
+async fn lists_and_deleted_secrets_show_all_but_the_value() {
+    let world = World::start().await;
+    let body = json!({
+        "value": "hush", "contentType": "text/plain", "tags": { "team": "a" },
+        "attributes": { "enabled": false, "nbf": 10, "exp": 20 },
+    });
+    let set = world.send("PUT", "/secrets/a", body).await;
+    let versions = world.get("/secrets/a/versions").await;
+    let secrets = world.get("/secrets").await;
+    let deleted = world.send("DELETE", "/secrets/a", Value::Null).await;
+    let deleted_again = world.get("/deletedsecrets/a").await;
+    let shown = [
+        &versions.body["value"][0],
+        &secrets.body["value"][0],
+        &deleted.body,
+        &deleted_again.body,
+    ];
+    for shown in shown {
+        for key in ["attributes", "contentType", "tags"] {
+            assert_eq!(shown[key], set.body[key], "{key} of {shown}");
+        }
+        assert!(shown.get("value").is_none());
+    }
+    assert_eq!(versions.body["value"][0]["id"], set.body["id"]);
+}
+
+#[tokio::test]
 async fn a_body_of_the_wrong_form_is_a_bad_parameter_that_quotes_nothing() {
     let world = World::start().await;
     let many: Value = (0..16).map(|n| (n.to_string(), json!(""))).collect();

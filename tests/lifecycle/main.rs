@@ -8,6 +8,7 @@
 
 mod ask;
 mod changes;
+mod client_certificates;
 mod commands;
 mod dev;
 mod keys;

@@ -49,6 +49,7 @@ pub(crate) fn permit(operation: Operation) -> Permit {
         &blank.facts(SystemTime::UNIX_EPOCH),
     ) {
         Decision::Allow(permit) => permit,
-        other @ (Decision::Deny(_) | Decision::Undecided(_)) => panic!("{other:?}"),
+        Decision::Deny(denial) => panic!("{denial:?}"),
+        Decision::Undecided(undecided) => panic!("{undecided:?}"),
     }
 }

@@ -345,7 +345,7 @@ fn vaults_past_the_fiftieth_share_a_label() {
 fn labels_are_short_and_distinct() {
     let reasons: BTreeSet<&str> = Reason::ALL.iter().map(|r| r.as_label()).collect();
     assert_eq!(reasons.len(), Reason::ALL.len());
-    assert!(reasons.len() <= 32);
+    assert!(reasons.len() <= 40);
     let classes: Vec<&str> = [100, 204, 302, 499, 503, 999]
         .map(|status| CodeClass::of(status).as_label())
         .into();

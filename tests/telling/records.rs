@@ -20,6 +20,7 @@ fn client() -> ClientFacts {
         ip: [192, 0, 2, 9].into(),
         tls: "1.3",
         sni: None,
+        certificate: None,
         user_agent: Some("curl/8.9".into()),
         request_id: None,
     }

@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use http::header::HeaderName;
 use http::{Request, Response, StatusCode};
-use portcullis::config::{self, Connect, Limits, Listener};
+use portcullis::attributes::Connection;
+use portcullis::config::{
+    self, ClientCertificates, Connect, Limits, Listener, Network, VaultProperties,
+};
 use portcullis::keyvault::route;
 use portcullis::proxy::body::{BodyOutcome, RequestBody, ResponseBody};
 use portcullis::proxy::connect::OwnAddresses;
@@ -46,6 +49,17 @@ pub(crate) struct Setup {
     /// Where to connect instead of to the vault; `None` is the proxy itself.
     pub(crate) connect: Option<Target>,
     pub(crate) rewrite_ids: bool,
+    /// Whether clients are asked for a certificate of the world's authority, and must have one.
+    pub(crate) clients: Option<Demand>,
+    pub(crate) network: Network,
+    pub(crate) private_endpoint: Option<&'static str>,
+}
+
+/// How clients are asked for a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Demand {
+    Optional,
+    Required,
 }
 
 /// Where the proxy looks for its vault.
@@ -64,6 +78,9 @@ impl Default for Setup {
             other_ca: false,
             connect: None,
             rewrite_ids: true,
+            clients: None,
+            network: Network::default(),
+            private_endpoint: None,
         }
     }
 }
@@ -91,6 +108,8 @@ impl Setup {
 pub(crate) struct Notes {
     pub(crate) events: Vec<ListenEvent>,
     pub(crate) requests: usize,
+    /// The connection of each request.
+    pub(crate) connections: Vec<Connection>,
     /// Requests whose future was dropped before it had an answer.
     pub(crate) abandoned: usize,
     pub(crate) outcomes: Vec<BodyOutcome>,
@@ -113,14 +132,10 @@ impl World {
     async fn start(setup: Setup) -> Self {
         let pki = Pki::new();
         let vault = FakeVault::start(pki.server(&setup.vault_names), setup.script.clone()).await;
-        let (certificate_file, private_key_file) = pki.issue(&[OWN, PUBLIC]);
-        let listener = Listener {
-            name: "main".into(),
-            address: "127.0.0.1:0".parse().unwrap(),
-            certificate_file,
-            private_key_file,
-        };
-        let bound = BoundListener::bind(&listener, &setup.limits).await.unwrap();
+        let listener = listener(&pki, &setup);
+        let network = Arc::new(setup.network);
+        let bound = BoundListener::bind(&listener, &network, &setup.limits);
+        let bound = bound.await.unwrap();
         let address = bound.local_addr();
         let target = match setup.connect {
             None => vault.address,
@@ -203,6 +218,22 @@ impl World {
     }
 }
 
+fn listener(pki: &Pki, setup: &Setup) -> Listener {
+    let (certificate_file, private_key_file) = pki.issue(&[OWN, PUBLIC]);
+    Listener {
+        name: "main".into(),
+        address: "127.0.0.1:0".parse().unwrap(),
+        certificate_file,
+        private_key_file,
+        client_certificates: setup.clients.map(|demand| ClientCertificates {
+            ca_file: pki.ca_file(),
+            required: demand == Demand::Required,
+        }),
+        private_link: setup.private_endpoint.is_some(),
+        private_endpoint: setup.private_endpoint.map(Into::into),
+    }
+}
+
 fn vault_config(target: SocketAddr, ca_file: PathBuf, rewrite_ids: bool) -> config::Vault {
     config::Vault {
         name: "contoso".parse().unwrap(),
@@ -218,6 +249,7 @@ fn vault_config(target: SocketAddr, ca_file: PathBuf, rewrite_ids: bool) -> conf
         management_groups: None,
         issuer: "contoso".into(),
         rewrite_ids,
+        properties: VaultProperties::default(),
     }
 }
 
@@ -246,7 +278,10 @@ impl Service {
         request: Request<RequestBody>,
     ) -> Response<ResponseBody> {
         let mut unfinished = Unfinished(Some(self.notes.clone()));
-        self.notes.send_modify(|notes| notes.requests += 1);
+        self.notes.send_modify(|notes| {
+            notes.requests += 1;
+            notes.connections.push(peer.connection.clone());
+        });
         let answer = self.decide(&peer, request).await;
         unfinished.0 = None;
         let notes = self.notes.clone();

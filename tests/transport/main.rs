@@ -7,6 +7,7 @@
 #![cfg(feature = "dev")]
 
 mod bodies;
+mod client_certificates;
 mod clients;
 #[path = "../support/facts.rs"]
 mod facts;

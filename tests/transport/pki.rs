@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::{ClientConfig, ServerConfig};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// A certificate authority and the files it writes, gone with this value.
 pub(crate) struct Pki {
@@ -48,10 +49,23 @@ impl Pki {
         (self.path(&chain), self.path(&private))
     }
 
+    /// A certificate as `change` makes it, and its key.
+    pub(crate) fn issue_to_client(
+        &self,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.ca).unwrap();
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+        (certificate.der().clone(), key.into())
+    }
+
     /// What a server with a certificate for `names` needs.
     pub(crate) fn server(&self, names: &[&str]) -> Arc<ServerConfig> {
         let (chain, key) = self.issue(names);
-        Arc::new(portcullis::tls::server_config(&chain, &key).unwrap())
+        Arc::new(portcullis::tls::server_config(&chain, &key, None).unwrap())
     }
 
     /// What a client that trusts this authority needs, offering `protocols`.

@@ -7,7 +7,6 @@ use super::super::error::{ParseError, ParseErrorKind};
 use super::super::expr::{Attribute, Comparison, Expr, Literal, Operand, Operator, Quantifier};
 use super::super::hint;
 use super::super::lex::{Span, Token};
-use super::super::vocabulary::ValueType;
 use super::{MAX_SET, Parser};
 
 /// A side of a comparison before its operator is known.
@@ -210,21 +209,21 @@ impl<'t> Parser<'t> {
     /// `value` as the type that `operator` compares.
     fn literal(&self, value: Value<'_>, operator: Operator) -> Result<Literal, ParseError> {
         let Value { text, quoted, span } = value;
-        let literal = match operator.value_type() {
-            ValueType::String if quoted => Some(Literal::Text(text.into())),
-            ValueType::Integer if !quoted => text.parse().ok().map(Literal::Integer),
-            ValueType::Boolean if !quoted => boolean(text).map(Literal::Boolean),
-            ValueType::DateTime if quoted => text.parse::<DateTime>().ok().map(Literal::DateTime),
-            ValueType::Guid => guid(text).map(Literal::Guid),
+        let literal = match operator {
+            Operator::String { .. } if quoted => Some(Literal::Text(text.into())),
+            Operator::Numeric(_) if !quoted => text.parse().ok().map(Literal::Integer),
+            Operator::Boolean { .. } if !quoted => boolean(text).map(Literal::Boolean),
+            Operator::DateTime(_) if quoted => text.parse::<DateTime>().ok().map(Literal::DateTime),
+            Operator::Guid { .. } => guid(text).map(Literal::Guid),
             _ => None,
         };
         literal.ok_or_else(|| {
-            let expected = match operator.value_type() {
-                ValueType::String => "a string",
-                ValueType::Integer => "a whole number",
-                ValueType::Boolean => "`true` or `false`",
-                ValueType::DateTime => "a point in time",
-                ValueType::Guid => "a GUID",
+            let expected = match operator {
+                Operator::String { .. } => "a string",
+                Operator::Numeric(_) => "a whole number",
+                Operator::Boolean { .. } => "`true` or `false`",
+                Operator::DateTime(_) => "a point in time",
+                Operator::Guid { .. } => "a GUID",
             };
             let expected = format!("{expected} for `{operator}`");
             self.error(ParseErrorKind::WrongType, span, expected)

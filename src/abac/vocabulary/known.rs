@@ -34,12 +34,12 @@ use Property::{
     ScheduledPurgeDate, SecretContentType, Subject, Thumbprint, Updated, Uris, ValidityMonths,
     ValueLength,
 };
-use Shape::{Dictionary, Many, One};
+use Shape::{Dictionary, Free, Many, One};
 use Token::{
     AppId, AuthAgeSeconds, AuthContext, AuthMethods, Groups, IsCertificateBound, Namespace,
     NodeName, ObjectId, PodName, PrincipalType, Roles, Scopes, ServiceAccount, TenantId,
 };
-use ValueType::{Any, Boolean, DateTime, Guid, Integer, String};
+use ValueType::{Boolean, DateTime, Guid, Integer, String};
 
 macro_rules! vocabulary {
     ($(@$source:ident $path:literal {
@@ -236,7 +236,7 @@ vocabulary! {
         RequestedCertificateTags,            "/tags",                    Dictionary(String),  Body(Certificate, Tags),                    Ours;
     }
     @Principal "Microsoft.Directory/CustomSecurityAttributes" {
-        CustomSecurityAttributes,            "/Id",                      Dictionary(Any),     Custom,                                     OtherService;
+        CustomSecurityAttributes,            "/Id",                      Free,                Custom,                                     OtherService;
     }
     @Principal "Microsoft.Directory/principals" {
         PrincipalObjectId,                   ":objectId",                One(Guid),           Origin::Token(ObjectId),                            Ours;

@@ -94,6 +94,7 @@ impl Facts {
             ip: client.ip,
             tls: client.tls,
             sni: cutter.cut_some("client.sni", client.sni.as_deref(), FOREIGN_TEXT_BYTES),
+            cert_sha256: client.certificate.as_deref(),
             ua: cutter.cut_some("client.ua", user_agent, FOREIGN_TEXT_BYTES),
             request_id: cutter.cut_some("client.request_id", request_id, FOREIGN_TEXT_BYTES),
             listener: cutter.cut("client.listener", &client.listener, NAME_BYTES),

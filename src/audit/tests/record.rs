@@ -32,6 +32,10 @@ const FIELDS: &[(&str, &str)] = &[
     ("/client/listener", "main"),
     ("/client/ip", "10.0.3.7"),
     ("/client/tls", "1.3"),
+    (
+        "/client/cert_sha256",
+        "5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f",
+    ),
     ("/policy/snapshot", "sha256:1c43"),
     ("/policy/snapshot_ts", "2026-09-21T14:13:20.000000Z"),
     ("/policy/nearest/assignment", GUID),
@@ -150,6 +154,7 @@ async fn the_longest_record_is_one_line_of_at_most_8_kib() {
         ip: "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff".parse().unwrap(),
         tls: "1.3",
         sni: Some(nasty.as_str().into()),
+        certificate: Some("f".repeat(64).into()),
         user_agent: Some(nasty.as_str().into()),
         request_id: Some(nasty.as_str().into()),
     };

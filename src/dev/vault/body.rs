@@ -44,15 +44,31 @@ impl AttributesBody {
             expires: None,
             created: now,
             updated: now,
+            exportable: None,
         };
         self.apply(&mut attributes, now)?;
         Ok(attributes)
     }
 
+    /// The attributes of a new version of a key.
+    ///
+    /// A key may be called exportable without a release policy, which Azure demands, so that there
+    /// is something to decide about; it is not released all the same.
+    pub(super) fn new_key_version(self, now: i64) -> Result<Attributes, Failure> {
+        let exportable = self.exportable.unwrap_or(false);
+        let attributes = self.new_version(now)?;
+        Ok(Attributes {
+            exportable: Some(exportable),
+            ..attributes
+        })
+    }
+
     /// Changes what is given and leaves the rest.
     pub(super) fn apply(self, attributes: &mut Attributes, now: i64) -> Result<(), Failure> {
-        if self.exportable == Some(true) {
-            return Err(Failure::not_built("exportable keys"));
+        if matches!((self.exportable, attributes.exportable), (Some(to), Some(is)) if to != is) {
+            return Err(Failure::bad_parameter(
+                "The 'exportable' attribute of a key cannot be changed.",
+            ));
         }
         let not_before = self.nbf.or(attributes.not_before);
         let expires = self.exp.or(attributes.expires);
@@ -67,7 +83,8 @@ impl AttributesBody {
         attributes.enabled = self.enabled.unwrap_or(attributes.enabled);
         attributes.not_before = not_before;
         attributes.expires = expires;
-        attributes.updated = now;
+        // A version may have been made a little ahead of the clock.
+        attributes.updated = now.max(attributes.created);
         Ok(())
     }
 }

@@ -210,7 +210,7 @@ impl Store {
         refuse_release_policy(body.release_policy.as_ref())?;
         check_tags(body.tags.as_ref())?;
         let kind = body.kind()?;
-        let attributes = body.attributes.unwrap_or_default().new_version(now)?;
+        let attributes = body.attributes.unwrap_or_default().new_key_version(now)?;
         // Before the work, and again when the key is added.
         self.shelf::<Key>(now).check_free_of_deleted(name)?;
         let material = self.generate(kind).await?;

@@ -28,9 +28,21 @@ pub(super) struct Attributes {
     pub(super) expires: Option<i64>,
     pub(super) created: i64,
     pub(super) updated: i64,
+    /// Of keys only: whether the private half may leave the vault.
+    pub(super) exportable: Option<bool>,
 }
 
 impl Attributes {
+    /// Moves these attributes of a new version past those of the version before it.
+    ///
+    /// Azure counts whole seconds, so that two versions of one second look equally old and nobody
+    /// can tell which is the latest. Here the newer one is always the later one, a little ahead of
+    /// the clock if need be, so that tests need not wait for the next second.
+    fn follow(&mut self, before: &Self) {
+        self.created = self.created.max(before.created.saturating_add(1));
+        self.updated = self.updated.max(self.created);
+    }
+
     /// The attributes in Key Vault's form.
     pub(super) fn render(&self) -> Value {
         let mut attributes = json!({
@@ -45,6 +57,9 @@ impl Attributes {
                 if let Some(time) = time {
                     attributes.insert(name.to_owned(), time.into());
                 }
+            }
+            if let Some(exportable) = self.exportable {
+                attributes.insert("exportable".to_owned(), exportable.into());
             }
         }
         attributes
@@ -215,7 +230,11 @@ impl<C: Content> Shelf<C> {
     }
 
     /// Adds a version to an object, which is made if there is none.
-    pub(super) fn add(&mut self, name: &str, version: Version<C>) -> Result<&Object<C>, Failure> {
+    pub(super) fn add(
+        &mut self,
+        name: &str,
+        mut version: Version<C>,
+    ) -> Result<&Object<C>, Failure> {
         self.check_free_of_deleted(name)?;
         let key = folded(name);
         if !self.live.contains_key(key.as_str()) {
@@ -233,6 +252,7 @@ impl<C: Content> Shelf<C> {
         if object.older.len() + 1 >= MAX_VERSIONS {
             return Err(full("versions of one object", MAX_VERSIONS));
         }
+        version.attributes.follow(&object.latest.attributes);
         let before = std::mem::replace(&mut object.latest, version);
         object.older.push(before);
         Ok(object)

@@ -4,7 +4,7 @@ use crate::attributes::Connection;
 use http::Request;
 
 use super::*;
-use crate::config::{Connect, Vault};
+use crate::config::{Connect, Vault, VaultProperties};
 
 fn vault(name: &str, authority: &str, public_names: &[&str]) -> Vault {
     let resource_id = format!(
@@ -25,6 +25,7 @@ fn vault(name: &str, authority: &str, public_names: &[&str]) -> Vault {
         management_groups: None,
         issuer: "contoso".into(),
         rewrite_ids: true,
+        properties: VaultProperties::default(),
     }
 }
 
@@ -46,11 +47,8 @@ fn table() -> VaultTable {
 
 fn peer(sni: Option<&str>) -> Peer {
     Peer {
-        listener: "main".into(),
         local_port: 8443,
-        address: "127.0.0.1:50000".parse().unwrap(),
         sni: sni.map(Into::into),
-        tls_version: "1.3",
         connection: Connection {
             listener: "main".into(),
             address: [127, 0, 0, 1].into(),

@@ -22,14 +22,14 @@ use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::place::Place;
 use super::{CloseReason, HandshakeFailure, ListenEvent, Peer};
-use crate::attributes::Connection;
 use crate::config::Limits;
 use crate::proxy::activity::{Activity, InFlight, Lapse, Watched};
 use crate::proxy::body::{Leftover, RelayError, RequestBody, ResponseBody};
 use crate::proxy::drain::Drain;
 use crate::proxy::gate::Gate;
-use crate::tls;
+use crate::tls::{self, UnreadableCertificate};
 
 /// The smallest buffer hyper works with.
 const MIN_BUFFER_BYTES: usize = 8 * 1024;
@@ -47,7 +47,7 @@ const CLOSING_TIME: Duration = Duration::from_secs(5);
 
 /// What the connections of one listener have in common.
 pub(super) struct Server {
-    name: Arc<str>,
+    place: Place,
     port: u16,
     limits: Limits,
     acceptor: TlsAcceptor,
@@ -56,7 +56,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(name: Arc<str>, port: u16, limits: Limits, acceptor: TlsAcceptor) -> Self {
+    pub(super) fn new(place: Place, port: u16, limits: Limits, acceptor: TlsAcceptor) -> Self {
         let max_header_bytes = usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX);
         let mut http1 = http1::Builder::new();
         http1
@@ -77,7 +77,7 @@ impl Server {
             .keep_alive_interval(limits.idle_timeout)
             .keep_alive_timeout(limits.handshake_timeout);
         Self {
-            name,
+            place,
             port,
             limits,
             acceptor,
@@ -124,16 +124,40 @@ impl Server {
                 }
             }
         };
+        let Ok(peer) = self.peer(&stream, address) else {
+            on_event(ListenEvent::HandshakeFailed(HandshakeFailure::Certificate));
+            return;
+        };
         let mut open = Open::new(on_event);
         open.reason = self
-            .converse(stream, address, service, &open.on_event, drain)
+            .converse(stream, peer, service, &open.on_event, drain)
             .await;
+    }
+
+    /// Who is on the other end, for as long as the connection lasts.
+    fn peer(
+        &self,
+        stream: &TlsStream<TcpStream>,
+        address: SocketAddr,
+    ) -> Result<Peer, UnreadableCertificate> {
+        let (_, session) = stream.get_ref();
+        let leaf = session.peer_certificates().and_then(<[_]>::first);
+        let certificate = leaf.map(|leaf| tls::client_certificate(leaf)).transpose()?;
+        Ok(Peer {
+            local_port: self.port,
+            sni: session.server_name().map(Into::into),
+            connection: self.place.connection(
+                address.ip(),
+                protocol(session.protocol_version()),
+                certificate,
+            ),
+        })
     }
 
     async fn converse<S, A, E>(
         &self,
         stream: TlsStream<TcpStream>,
-        address: SocketAddr,
+        peer: Peer,
         service: S,
         on_event: &E,
         drain: Drain,
@@ -145,23 +169,7 @@ impl Server {
     {
         let (_, session) = stream.get_ref();
         let http2 = session.alpn_protocol() == Some(tls::H2);
-        let peer = Arc::new(Peer {
-            listener: self.name.clone(),
-            local_port: self.port,
-            address,
-            sni: session.server_name().map(Into::into),
-            tls_version: version(session.protocol_version()),
-            connection: Connection {
-                listener: self.name.clone(),
-                address: address.ip(),
-                protocol: protocol(session.protocol_version()),
-                certificate: None,
-                private_link: false,
-                private_endpoint: None,
-                subnet: None,
-                ranges: Vec::new(),
-            },
-        });
+        let peer = Arc::new(peer);
         let activity = Activity::new();
         let answering = activity.clone();
         let limits = self.limits.clone();
@@ -320,15 +328,8 @@ const fn reason<E>(outcome: &Result<(), E>) -> CloseReason {
 const fn protocol(version: Option<rustls::ProtocolVersion>) -> &'static str {
     match version {
         Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
-        _ => "TLSv1.2",
-    }
-}
-
-const fn version(version: Option<rustls::ProtocolVersion>) -> &'static str {
-    match version {
-        Some(rustls::ProtocolVersion::TLSv1_3) => "1.3",
         // The configuration allows no other.
-        _ => "1.2",
+        _ => "TLSv1.2",
     }
 }
 
@@ -339,6 +340,9 @@ fn classify(cause: &io::Error) -> HandshakeFailure {
     match tls {
         None => HandshakeFailure::Disconnected,
         Some(rustls::Error::AlertReceived(_)) => HandshakeFailure::Alert,
+        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
+            HandshakeFailure::Certificate
+        }
         Some(rustls::Error::InvalidMessage(_)) => HandshakeFailure::NotTls,
         Some(rustls::Error::PeerIncompatible(_) | rustls::Error::NoApplicationProtocol) => {
             HandshakeFailure::Incompatible

@@ -150,7 +150,7 @@ impl Pipeline {
     ) -> Result<Facts<'a>, Rejection> {
         Ok(Facts {
             now,
-            local_time: None,
+            local_time: self.zone.local_time(now),
             vault: &self.vault(asked.selected.vault)?.facts,
             route: asked.selected.public.host(),
             claims: asked.caller.claims(),

@@ -16,11 +16,17 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");
 
 /// Where a request came from.
 pub(super) fn client(peer: &Peer, headers: &HeaderMap) -> ClientFacts {
+    let connection = &peer.connection;
     ClientFacts {
-        listener: Arc::clone(&peer.listener),
-        ip: peer.address.ip(),
-        tls: peer.tls_version,
+        listener: Arc::clone(&connection.listener),
+        ip: connection.address,
+        // Records had the bare number before conditions asked.
+        tls: connection.protocol.trim_start_matches("TLSv"),
         sni: peer.sni.clone(),
+        certificate: connection
+            .certificate
+            .as_ref()
+            .map(|c| c.thumbprint.clone()),
         user_agent: text(headers, &USER_AGENT),
         request_id: text(headers, &CLIENT_REQUEST_ID),
     }

@@ -95,7 +95,7 @@ impl Store {
             return Err(Failure::not_built("keys protected by hardware"));
         }
         check_tags(body.tags.as_ref())?;
-        let attributes = body.attributes.unwrap_or_default().new_version(now)?;
+        let attributes = body.attributes.unwrap_or_default().new_key_version(now)?;
         let material = body.key.material()?;
         let key = Key::new(material, body.key.key_ops)?;
         self.add_key(name, Version::new(attributes, body.tags, key), now)
