@@ -256,8 +256,9 @@ async fn whether_a_key_is_current_takes_a_second_look() {
     let script = Script::json(StatusCode::OK, &json!({ "key": { "kid": kid } }));
     let other = format!("/keys/signing/{}", "0".repeat(32));
     site.world.vault.next_response(&other, script);
-    let reply = site.send(CALLER, "POST", &format!("{other}/sign?{VERSION}"), &body);
-    let record = refused(&site, &reply.await, (503, "metadata_unavailable"));
+    let sign = format!("{other}/sign?{VERSION}");
+    let reply = site.send(CALLER, "POST", &sign, &body).await;
+    let record = refused(&site, &reply, (503, "metadata_unavailable"));
     assert_eq!(record["sub_reason"], "metadata_malformed");
 }
 
