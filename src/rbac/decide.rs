@@ -26,12 +26,30 @@ pub enum Decision {
 }
 
 /// A decision that waits for a request's body or for an object's metadata.
+///
+/// SECURITY: only [`decide`] makes one, because it is leave to spend the caller's token on a
+/// question about the operation's object: [`Undecided::inspection`].
 #[derive(Debug)]
 pub struct Undecided {
-    /// The operation, to be decided on again.
-    pub operation: Operation,
+    pub(super) operation: Operation,
+    pub(super) needs: Needs,
+}
+
+impl Undecided {
+    /// What is to be decided on.
+    pub const fn operation(&self) -> &Operation {
+        &self.operation
+    }
+
     /// What to fetch. SECURITY: what cannot be fetched is "could not decide", never a decision.
-    pub needs: Needs,
+    pub const fn needs(&self) -> Needs {
+        self.needs
+    }
+
+    /// The operation, to be decided on again.
+    pub fn into_operation(self) -> Operation {
+        self.operation
+    }
 }
 
 /// Leave to forward one operation.

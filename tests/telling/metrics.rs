@@ -6,8 +6,8 @@ use std::time::Duration;
 use portcullis::audit::{AuditEvent, KvError};
 use portcullis::keyvault::{OperationKind, route};
 use portcullis::metrics::{
-    Cache, CacheResult, CodeClass, ConnectionResult, HandshakeFailure, LoadResult, Metrics, Names,
-    ObjectKind, RefreshResult, Source,
+    Cache, CacheResult, CodeClass, ConnectionResult, HandshakeFailure, InspectionResult,
+    LoadResult, MetadataResult, Metrics, Names, ObjectKind, RefreshResult, Source,
 };
 use portcullis::reason::{Reason, Verdict};
 
@@ -36,6 +36,8 @@ fn exercise(metrics: &Metrics) {
         Some(KvError::ForbiddenByRbac),
         Duration::from_millis(7),
     );
+    vault.metadata_fetched(MetadataResult::Timeout, Duration::from_millis(5));
+    vault.body_inspected(InspectionResult::Bad);
     metrics.decision_took(Duration::from_micros(3));
     metrics.request_took(operation, Duration::from_millis(9));
     metrics.cache(Cache::Token, CacheResult::Hit);
