@@ -45,8 +45,8 @@ pub enum Shape {
     Many(ValueType),
     /// One for each key; the keys themselves are a list of texts.
     Dictionary(ValueType),
-    /// One or several for each name, of types that are not known beforehand.
-    Free,
+    /// One or a list for each name, of types that are not known beforehand.
+    Custom,
 }
 
 /// Whether Azure knows an attribute, and so whether it can be stored in an Azure role assignment.
@@ -77,16 +77,15 @@ impl Known {
             let key = (source, name.to_ascii_lowercase().into());
             BY_NAME.get(&key).copied()
         };
-        let dictionary = || find(path).filter(|known| known.is_dictionary());
+        let find_shape = |fits: fn(Shape) -> bool| find(path).filter(|known| fits(known.shape()));
         match form {
-            Form::Bare => find(path).filter(|known| !known.is_dictionary()),
-            Form::Name(name) => find(&format!("{path}:{name}")).or_else(dictionary),
-            // Custom security attributes are told apart by names, without regard to case.
-            Form::Key(_) | Form::Keys => dictionary().filter(|known| *known != Self::CUSTOM),
+            Form::Bare => find_shape(|shape| matches!(shape, Shape::One(_) | Shape::Many(_))),
+            Form::Name(name) => find(&format!("{path}:{name}")).or_else(|| {
+                find_shape(|shape| matches!(shape, Shape::Dictionary(_) | Shape::Custom))
+            }),
+            Form::Key(_) | Form::Keys => find_shape(|shape| matches!(shape, Shape::Dictionary(_))),
         }
     }
-
-    const CUSTOM: Self = Self::CustomSecurityAttributes;
 
     /// The word after `@`.
     pub const fn source(self) -> Source {
@@ -103,27 +102,24 @@ impl Known {
         self.row().shape
     }
 
-    /// The type of its values; `None` if it may be any.
+    /// The type of its values; `None` if that is not known beforehand.
     pub const fn value_type(self) -> Option<ValueType> {
         match self.shape() {
             Shape::One(value_type) | Shape::Many(value_type) | Shape::Dictionary(value_type) => {
                 Some(value_type)
             }
-            Shape::Free => None,
+            Shape::Custom => None,
         }
     }
 
     /// Whether it may have several values. The list of a dictionary's keys always may.
     pub const fn is_list(self) -> bool {
-        match self.shape() {
-            Shape::One(_) | Shape::Dictionary(_) => false,
-            Shape::Many(_) | Shape::Free => true,
-        }
+        matches!(self.shape(), Shape::Many(_) | Shape::Custom)
     }
 
     /// Whether it stands for all keys of a dictionary.
     pub const fn is_dictionary(self) -> bool {
-        matches!(self.shape(), Shape::Dictionary(_) | Shape::Free)
+        matches!(self.shape(), Shape::Dictionary(_))
     }
 
     /// Where its value comes from.

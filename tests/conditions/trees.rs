@@ -72,7 +72,7 @@ fn operand(value_type: ValueType, quantified: bool, left: bool) -> BoxedStrategy
 fn literal(value_type: ValueType) -> BoxedStrategy<Literal> {
     match value_type {
         // Anything but quotes and what cannot stand on a line.
-        ValueType::Any | ValueType::String => "[^'\u{0}-\u{1f}]{0,12}"
+        ValueType::String => "[^'\u{0}-\u{1f}]{0,12}"
             .prop_map(|text| Literal::Text(text.into()))
             .boxed(),
         ValueType::Integer => any::<i64>().prop_map(Literal::Integer).boxed(),

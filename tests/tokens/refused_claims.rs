@@ -201,5 +201,5 @@ async fn what_conditions_may_ask_for_has_its_type_and_a_size() {
         ("many scopes", claim("scp", many.join(" "))),
         ("auth_time", claim("auth_time", "yesterday")),
     ];
-    refuse(Defect::InvalidClaim, tokens).await;
+    refuse(Defect::Malformed, tokens).await;
 }

@@ -34,7 +34,7 @@ use Property::{
     ScheduledPurgeDate, SecretContentType, Subject, Thumbprint, Updated, Uris, ValidityMonths,
     ValueLength,
 };
-use Shape::{Dictionary, Free, Many, One};
+use Shape::{Dictionary, Many, One};
 use Token::{
     AppId, AuthAgeSeconds, AuthContext, AuthMethods, Groups, IsCertificateBound, Namespace,
     NodeName, ObjectId, PodName, PrincipalType, Roles, Scopes, ServiceAccount, TenantId,
@@ -236,7 +236,7 @@ vocabulary! {
         RequestedCertificateTags,            "/tags",                    Dictionary(String),  Body(Certificate, Tags),                    Ours;
     }
     @Principal "Microsoft.Directory/CustomSecurityAttributes" {
-        CustomSecurityAttributes,            "/Id",                      Free,                Custom,                                     OtherService;
+        CustomSecurityAttributes,            "/Id",                      Shape::Custom,    Custom,                                     OtherService;
     }
     @Principal "Microsoft.Directory/principals" {
         PrincipalObjectId,                   ":objectId",                One(Guid),           Origin::Token(ObjectId),                            Ours;
