@@ -6,7 +6,7 @@ use super::walk::{Request, attributes, leaves, matching};
 use super::{Knowledge, Lint, Warning};
 use crate::abac::expr::{Attribute, Expr, Source};
 use crate::abac::vocabulary::{Known, Origin};
-use crate::keyvault::{DataAction, DataActionSet};
+use crate::keyvault::{DataAction, DataActionSet, OperationKind};
 
 /// Actions that give the same in different ways.
 const EQUIVALENT: &[&[DataAction]] = &[
@@ -33,8 +33,16 @@ pub(super) fn lint(expr: &Expr, knowledge: &Knowledge<'_>) -> Vec<Warning> {
     let patterns = || leaves.iter().filter_map(|leaf| leaf.pattern());
     let named: DataActionSet = patterns().flat_map(matching).collect();
     let guarded = patterns().next().is_some();
-    let all = || DataAction::ALL.iter().copied().collect();
-    let held = knowledge.held.unwrap_or_else(all);
+    // Some data actions exist on paper only; no request needs them.
+    let served: DataActionSet = OperationKind::ALL
+        .iter()
+        .flat_map(|kind| kind.row().data_actions)
+        .copied()
+        .collect();
+    let held = match knowledge.held {
+        Some(held) => served.minus(served.minus(held)),
+        None => served,
+    };
     let mut warnings = Vec::new();
     if guarded {
         warnings.extend(equivalents(expr, held));
@@ -44,7 +52,7 @@ pub(super) fn lint(expr: &Expr, knowledge: &Knowledge<'_>) -> Vec<Warning> {
     // Without a guard, only the role says which requests the condition is for.
     let concerned = match (guarded, knowledge.held) {
         (true, _) => named,
-        (false, Some(held)) => held,
+        (false, Some(_)) => held,
         (false, None) => DataActionSet::EMPTY,
     };
     let concerned = concerned.iter().filter(|action| held.contains(*action));

@@ -73,7 +73,7 @@ impl Check {
         })?;
         let (errors, warnings) = report.counts();
         if errors > 0 || (self.deny_warnings && warnings > 0) {
-            return Err(format!("{errors} errors, {warnings} warnings").into());
+            return Err(report.summary().into());
         }
         Ok(())
     }

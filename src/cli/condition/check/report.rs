@@ -62,19 +62,25 @@ impl Report {
         (errors, self.findings.len() - errors)
     }
 
+    /// The same in words.
+    pub(super) fn summary(&self) -> String {
+        let (errors, warnings) = self.counts();
+        format!(
+            "{}, {}",
+            counted(errors, "error"),
+            counted(warnings, "warning")
+        )
+    }
+
     pub(super) fn to_text(&self) -> String {
         let mut out = String::new();
         for finding in &self.findings {
             finding.write(&mut out);
             out.push('\n');
         }
-        let (errors, warnings) = self.counts();
         // Writing to a String cannot fail.
-        let _ = writeln!(
-            out,
-            "{} conditions, {errors} errors, {warnings} warnings",
-            self.conditions
-        );
+        let conditions = counted(self.conditions, "condition");
+        let _ = writeln!(out, "{conditions}: {}", self.summary());
         out
     }
 
@@ -176,6 +182,11 @@ struct Row<'f> {
     expression: Option<&'f str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'f str>,
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 /// `text`, cut and without what a terminal would act upon.
