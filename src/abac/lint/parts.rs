@@ -154,18 +154,14 @@ fn types(
     let known = attribute.known?;
     let (value_type, is_list) = match attribute.form {
         Form::Keys => (ValueType::String, true),
-        Form::Bare | Form::Name(_) | Form::Key(_) => (known.value_type(), known.is_list()),
+        // What a custom security attribute has is not known beforehand.
+        Form::Bare | Form::Name(_) | Form::Key(_) => (known.value_type()?, known.is_list()),
     };
-    // What a custom security attribute has is not known beforehand.
-    if value_type == ValueType::Any {
-        return None;
-    }
     let compared = comparison.operator.value_type();
     // A GUID is often a text.
     let readable = (compared, value_type) == (ValueType::Guid, ValueType::String);
     if compared != value_type && !readable {
         let has = match value_type {
-            ValueType::Any => "any type",
             ValueType::String => "text",
             ValueType::Integer => "whole numbers",
             ValueType::Boolean => "booleans",
