@@ -162,9 +162,9 @@ fn differential(seed: u64) {
             match at_first {
                 Decision::Undecided(waiting) => {
                     undecided += 1;
-                    assert!(!waiting.needs.is_empty());
-                    assert_eq!(waiting.operation, question.operation);
-                    let then = answer(&agreed(waiting.needs));
+                    assert!(!waiting.needs().is_empty());
+                    assert_eq!(*waiting.operation(), question.operation);
+                    let then = answer(&agreed(waiting.needs()));
                     assert!(then.is_none() || then == at_last);
                 }
                 decided @ (Decision::Allow(_) | Decision::Deny(_)) => {

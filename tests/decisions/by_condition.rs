@@ -236,7 +236,7 @@ fn nothing_is_fetched_unless_the_outcome_depends_on_it() {
     let at_first = |data: &RoleData| ask_knowing(&compile(data, &vault()), &get, Needs::NOTHING);
     let mut data = under(tag);
     match at_first(&data) {
-        Decision::Undecided(waiting) => assert_eq!(waiting.needs, Needs::METADATA),
+        Decision::Undecided(waiting) => assert_eq!(waiting.needs(), Needs::METADATA),
         other @ (Decision::Allow(_) | Decision::Deny(_)) => panic!("{other:?}"),
     }
     // Somebody else's assignment settles it.
