@@ -138,7 +138,7 @@ mod tests {
     fn undecided(kind: OperationKind, version: &str, needs: Needs) -> Undecided {
         let row = kind.row();
         let method = row.method.as_str().parse().unwrap();
-        let path = row.template.replace("{name}", "N-1");
+        let path = row.template.replace("{name}", "N1");
         let path = path.replace("{sas}", "s").replace("{version}", version);
         let operation = route::parse(&method, &path, Some("api-version=7.4&maxresults=3"), &[]);
         Undecided {
@@ -159,35 +159,35 @@ mod tests {
     fn the_metadata_of_every_type_is_asked_for_where_it_is() {
         use OperationKind as Kind;
         for (kind, version, expected) in [
-            (Kind::SecretGet, "", "/secrets/N-1/versions?api-version=7.4"),
+            (Kind::SecretGet, "", "/secrets/N1/versions?api-version=7.4"),
             (
                 Kind::SecretGet,
                 VERSION,
-                "/secrets/N-1/versions?api-version=7.4",
+                "/secrets/N1/versions?api-version=7.4",
             ),
-            (Kind::SecretSet, "", "/secrets/N-1/versions?api-version=7.4"),
+            (Kind::SecretSet, "", "/secrets/N1/versions?api-version=7.4"),
             (
                 Kind::SecretRecover,
                 "",
-                "/deletedsecrets/N-1?api-version=7.4",
+                "/deletedsecrets/N1?api-version=7.4",
             ),
-            (Kind::KeySign, "", "/keys/N-1?api-version=7.4"),
-            (Kind::KeyRotate, "", "/keys/N-1?api-version=7.4"),
-            (Kind::KeyPurge, "", "/deletedkeys/N-1?api-version=7.4"),
+            (Kind::KeySign, "", "/keys/N1?api-version=7.4"),
+            (Kind::KeyRotate, "", "/keys/N1?api-version=7.4"),
+            (Kind::KeyPurge, "", "/deletedkeys/N1?api-version=7.4"),
             (
                 Kind::CertificatePolicyGet,
                 "",
-                "/certificates/N-1?api-version=7.4",
+                "/certificates/N1?api-version=7.4",
             ),
             (
                 Kind::CertificateGetDeleted,
                 "",
-                "/deletedcertificates/N-1?api-version=7.4",
+                "/deletedcertificates/N1?api-version=7.4",
             ),
         ] {
             assert_eq!(asked(kind, version), expected, "{kind:?}");
         }
-        let versioned = format!("/keys/N-1/{VERSION}?api-version=7.4");
+        let versioned = format!("/keys/N1/{VERSION}?api-version=7.4");
         assert_eq!(asked(Kind::KeySign, VERSION), versioned);
     }
 
@@ -236,7 +236,7 @@ mod tests {
         let inspection = undecided.inspection().unwrap();
         assert!(inspection.wants_current());
         let current = inspection.path_and_query(InspectionStep::Current);
-        assert_eq!(current, "/keys/N-1?api-version=7.4");
+        assert_eq!(current, "/keys/N1?api-version=7.4");
     }
 
     #[test]
