@@ -299,7 +299,7 @@ fn configuration(
             filter: "info".into(),
         },
         limits: settings.limits.clone(),
-        metadata: settings.metadata,
+        metadata: settings.metadata.clone(),
         extra_query_parameters: Vec::new(),
         network: Network::default(),
         deployment: Deployment::default(),
