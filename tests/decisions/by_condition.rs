@@ -229,6 +229,30 @@ fn a_deny_assignment_denies_unless_its_condition_is_false() {
 }
 
 #[test]
+fn one_entry_that_cannot_be_read_makes_the_whole_deny_assignment_unconditional() {
+    let mut data = denied_under("@@@");
+    let deny = &mut data.deny_assignments[0];
+    deny.condition = None;
+    let entry = |action: &str, condition: Option<&str>| Permission {
+        data_actions: vec![action.into()],
+        condition: condition.map(text),
+        ..Permission::default()
+    };
+    let (delete, get) = (
+        "Microsoft.KeyVault/vaults/secrets/delete",
+        "Microsoft.KeyVault/vaults/secrets/getSecret/action",
+    );
+    // What cannot be read makes no difference to the action it stands on.
+    deny.permissions = vec![
+        entry(delete, Some("@@@")),
+        entry(delete, None),
+        entry(get, Some(NAME_IS_APP)),
+    ];
+    let refused = refusal(&data, OperationKind::SecretGet, "other");
+    assert_eq!(refused.deny_doubt, Some(DenyDoubt::Unreadable));
+}
+
+#[test]
 fn nothing_is_fetched_unless_the_outcome_depends_on_it() {
     let tag = "@Resource[Microsoft.KeyVault/vaults/secrets/tags:env<$key_case_sensitive$>] \
                StringEquals 'prod'";
