@@ -249,8 +249,9 @@ fn all_forms_of_a_dictionary_are_the_dictionary() {
     assert_eq!(look(Form::Key("team".into())), value);
     assert_eq!(look(Form::Key("Team".into())), None);
     assert_eq!(look(Form::Name("Team".into())), value);
-    // Two tags of this name, in two cases: neither is meant more than the other.
-    assert_eq!(look(Form::Name("env".into())), None);
+    // Two tags of this name, in two cases: there is one, and nobody can say which is meant.
+    let unclear = Some(Values::One(Scalar::Other));
+    assert_eq!(look(Form::Name("env".into())), unclear);
     let keys = ["Env", "env", "team"].map(|key| Scalar::Text(key.into()));
     assert_eq!(look(Form::Keys), Some(Values::Many(keys.to_vec())));
     let bare = Known::resolve(Source::Resource, path, &Form::Bare);
