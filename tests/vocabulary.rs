@@ -62,7 +62,7 @@ fn found(
         custom: Some(&world.custom),
     };
     match request.look_up(wanted) {
-        Lookup::Missing => None,
+        Lookup::Missing | Lookup::Unknown => None,
         Lookup::Found(values) => Some(world::owned(&values)),
         Lookup::Pending(needs) => panic!("{kind:?}: {wanted:?} still needs {needs:?}"),
     }
@@ -195,7 +195,7 @@ fn what_nobody_has_read_is_pending_and_what_is_not_there_is_missing() {
                 };
                 match request.look_up(&wanted) {
                     Lookup::Pending(needs) => Some(needs),
-                    Lookup::Missing | Lookup::Found(_) => None,
+                    Lookup::Missing | Lookup::Unknown | Lookup::Found(_) => None,
                 }
             };
             let later = found(&world, (kind, action, versioned), &wanted).is_some();

@@ -43,7 +43,7 @@ pub fn can_have(action: DataAction, attribute: &Attribute) -> bool {
 impl Attributes for RequestAttributes<'_> {
     fn look_up(&self, attribute: &Attribute) -> Lookup<'_> {
         let Some(known) = attribute.known else {
-            return Lookup::Missing;
+            return Lookup::Unknown;
         };
         if !reach::of_operation(self.operation.kind(), self.action, known) {
             return Lookup::Missing;

@@ -99,6 +99,27 @@ fn an_attribute_that_no_request_with_the_action_has_is_named_too() {
 }
 
 #[test]
+fn an_attribute_that_nobody_knows_is_not_known_to_be_absent() {
+    let colour = "Exists @Resource[Microsoft.KeyVault/vaults/secrets:colour]";
+    for condition in [colour.to_owned(), format!("NOT {colour}")] {
+        let Miss::ConditionAttributeMissing(blame) =
+            miss(&under(&condition), OperationKind::SecretGet, "app")
+        else {
+            panic!("another reason");
+        };
+        assert_eq!(
+            (&*blame.expression, blame.missing.as_deref()),
+            (&*condition, colour.strip_prefix("Exists "))
+        );
+        let denied = denied_under(&condition);
+        assert!(!may(&denied, OperationKind::SecretGet, "app"));
+    }
+    let guarded = format!("!(ActionMatches{{'*/secrets/delete'}}) OR NOT {colour}");
+    assert!(may(&under(&guarded), OperationKind::SecretGet, "app"));
+    assert!(!may(&under(&guarded), OperationKind::SecretDelete, "app"));
+}
+
+#[test]
 fn a_guard_leaves_other_actions_alone() {
     let guarded = format!(
         "(!(ActionMatches{{'Microsoft.KeyVault/vaults/secrets/getSecret/action'}})) OR \
