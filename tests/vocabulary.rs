@@ -62,7 +62,7 @@ fn found(
         custom: Some(&world.custom),
     };
     match request.look_up(wanted) {
-        Lookup::Missing => None,
+        Lookup::Missing | Lookup::Unknown => None,
         Lookup::Found(values) => Some(world::owned(&values)),
         Lookup::Pending(needs) => panic!("{kind:?}: {wanted:?} still needs {needs:?}"),
     }
@@ -199,7 +199,7 @@ fn what_nobody_has_read_is_pending_and_what_is_not_there_is_missing() {
                 };
                 match request.look_up(&wanted) {
                     Lookup::Pending(needs) => Some(needs),
-                    Lookup::Missing | Lookup::Found(_) => None,
+                    Lookup::Missing | Lookup::Unknown | Lookup::Found(_) => None,
                 }
             };
             let later = found(&world, (kind, action, versioned), &wanted).is_some();
@@ -253,8 +253,9 @@ fn all_forms_of_a_dictionary_are_the_dictionary() {
     assert_eq!(look(Form::Key("team".into())), value);
     assert_eq!(look(Form::Key("Team".into())), None);
     assert_eq!(look(Form::Name("Team".into())), value);
-    // Two tags of this name, in two cases: neither is meant more than the other.
-    assert_eq!(look(Form::Name("env".into())), None);
+    // Two tags of this name, in two cases: there is one, and nobody can say which is meant.
+    let unclear = Some(Values::One(Scalar::Other));
+    assert_eq!(look(Form::Name("env".into())), unclear);
     let keys = ["Env", "env", "team"].map(|key| Scalar::Text(key.into()));
     assert_eq!(look(Form::Keys), Some(Values::Many(keys.to_vec())));
     let bare = Known::resolve(Source::Resource, path, &Form::Bare);

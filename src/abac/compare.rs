@@ -74,6 +74,8 @@ pub(super) fn attributes(comparison: &Comparison) -> impl Iterator<Item = &Attri
 pub(super) fn exists(attribute: &Attribute, attributes: &dyn Attributes) -> Truth {
     match attributes.look_up(attribute) {
         Lookup::Missing => Truth::False,
+        // SECURITY: a request may well have what is not in our vocabulary yet, or is misspelt.
+        Lookup::Unknown => Truth::Undefined,
         Lookup::Pending(needs) => Truth::Pending(needs),
         Lookup::Found(values) => Truth::from(!values.as_slice().is_empty()),
     }
@@ -108,7 +110,7 @@ impl<'a> Side<'a> {
             Operand::Attribute(attribute) => match attributes.look_up(attribute) {
                 Lookup::Pending(needs) => Self::Pending(needs),
                 Lookup::Found(values) if !values.as_slice().is_empty() => Self::Values(values),
-                Lookup::Missing | Lookup::Found(_) => Self::Missing,
+                Lookup::Missing | Lookup::Unknown | Lookup::Found(_) => Self::Missing,
             },
             Operand::Literal(literal) => Self::Literals(std::slice::from_ref(literal)),
             Operand::Set(literals) => Self::Literals(literals),

@@ -225,7 +225,7 @@ impl<'t> Parser<'t> {
             };
             self.group(depth)?
         } else {
-            self.simple()?
+            self.simple(depth)?
         };
         Ok((0..negations).fold(expr, |expr, _| Expr::Not(Box::new(expr))))
     }
@@ -254,7 +254,7 @@ impl<'t> Parser<'t> {
     }
 
     /// A function or a comparison.
-    fn simple(&mut self) -> Result<Expr, ParseError> {
+    fn simple(&mut self, depth: usize) -> Result<Expr, ParseError> {
         let Token::Word(word) = self.token else {
             return match self.token {
                 Token::At | Token::OpenBrace | Token::Quoted(_) => self.comparison(),
@@ -269,6 +269,8 @@ impl<'t> Parser<'t> {
         } else if is("Exists") {
             self.exists()
         } else if is("NotExists") {
+            // It is printed as `NOT Exists`, which must be readable too.
+            self.deeper(depth)?;
             Ok(Expr::Not(Box::new(self.exists()?)))
         } else if comparison::is_value(word) {
             self.comparison()

@@ -154,8 +154,15 @@ impl Residual {
         let (leaf, negated) = self.culprit(true, scene)?;
         let missing = if let Expr::Compare(comparison) = &leaf {
             compare::attributes(comparison)
-                .find(|attribute| compare::exists(attribute, attributes) == Truth::False)
+                .find(|attribute| {
+                    let exists = compare::exists(attribute, attributes);
+                    matches!(exists, Truth::False | Truth::Undefined)
+                })
                 .map(|attribute| attribute.to_string().into())
+        } else if let Expr::Exists(attribute) = &leaf
+            && compare::exists(attribute, attributes) == Truth::Undefined
+        {
+            Some(attribute.to_string().into())
         } else {
             None
         };
@@ -197,7 +204,8 @@ impl Residual {
                 }
             }
             Expr::Exists(attribute) => {
-                if (target.can_have)(attribute) {
+                // What nobody knows is not absent: the request is asked, and says so.
+                if attribute.known.is_none() || (target.can_have)(attribute) {
                     Self {
                         part: Part::Exists(Arc::new(attribute.clone())),
                         needs: needs(attribute),

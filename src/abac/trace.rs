@@ -50,7 +50,7 @@ pub fn trace(expr: &Expr, context: &Context<'_>) -> Trace {
         Expr::Action(_) | Expr::SubOperation(_) => (Vec::new(), Vec::new()),
         Expr::Exists(attribute) => {
             let finding = match attributes.look_up(attribute) {
-                Lookup::Missing => Finding::Missing,
+                Lookup::Missing | Lookup::Unknown => Finding::Missing,
                 Lookup::Pending(needs) => Finding::Pending(needs),
                 Lookup::Found(_) => Finding::Found,
             };
@@ -72,7 +72,7 @@ pub fn trace(expr: &Expr, context: &Context<'_>) -> Trace {
 
 fn find(comparison: &Comparison, attribute: &Attribute, attributes: &dyn Attributes) -> Finding {
     match attributes.look_up(attribute) {
-        Lookup::Missing => Finding::Missing,
+        Lookup::Missing | Lookup::Unknown => Finding::Missing,
         Lookup::Pending(needs) => Finding::Pending(needs),
         Lookup::Found(values) => match values.as_slice() {
             [] => Finding::Missing,

@@ -79,6 +79,8 @@ impl Values<'_> {
 pub enum Lookup<'a> {
     /// It has no value.
     Missing,
+    /// Nobody here knows what it stands for, and so whether it has a value.
+    Unknown,
     /// Whether it has one is not known until these are fetched.
     Pending(Needs),
     /// It has these.

@@ -206,8 +206,8 @@ fn same_assignment(known: &mut RoleAssignment, other: &RoleAssignment) -> bool {
     same
 }
 
-/// Definitions are the same if they hold the same data actions: names, order, case and white
-/// space of patterns, and entries without data actions do not matter. A flattened one is the same
+/// Definitions are the same if they hold the same data actions under the same conditions: names,
+/// order, case and white space of patterns, and entries without data actions do not matter. A flattened one is the same
 /// as the one it was flattened from, which is the one to keep.
 fn same_definition(known: &mut ParsedDefinition, other: &ParsedDefinition) -> bool {
     let known_form = canonical(&known.definition.permissions);
@@ -224,7 +224,7 @@ fn same_definition(known: &mut ParsedDefinition, other: &ParsedDefinition) -> bo
 }
 
 /// One entry: patterns, subtracted patterns, condition.
-type CanonicalEntry = (Vec<String>, Vec<String>, Option<String>);
+type CanonicalEntry = (Vec<String>, Vec<String>, Option<(String, Option<String>)>);
 
 /// The entries of a definition, sorted.
 type Canonical = Vec<CanonicalEntry>;
@@ -238,7 +238,10 @@ fn canonical(permissions: &[Permission]) -> Canonical {
             (
                 sorted(one.data_actions.iter().map(|p| fold(p))),
                 sorted(one.not_data_actions.iter().map(|p| fold(p))),
-                one.condition.as_ref().map(|c| c.text.to_string()),
+                one.condition.as_ref().map(|condition| {
+                    let version = condition.version.as_deref().map(str::to_owned);
+                    (condition.text.to_string(), version)
+                }),
             )
         })
         .collect();

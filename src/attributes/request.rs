@@ -43,7 +43,7 @@ pub fn can_have(action: DataAction, attribute: &Attribute) -> bool {
 impl Attributes for RequestAttributes<'_> {
     fn look_up(&self, attribute: &Attribute) -> Lookup<'_> {
         let Some(known) = attribute.known else {
-            return Lookup::Missing;
+            return Lookup::Unknown;
         };
         if !reach::of_operation(self.operation.kind(), self.action, known) {
             return Lookup::Missing;
@@ -208,10 +208,12 @@ fn tag<'a>(tags: &'a BTreeMap<Box<str>, Box<str>>, form: &Form) -> Option<Values
             let mut same = tags
                 .iter()
                 .filter(|(key, _)| key.eq_ignore_ascii_case(name));
-            // Nobody can say which of several is meant.
             match (same.next(), same.next()) {
+                (None, _) => None,
                 (Some((_, value)), None) => Some(text(value)),
-                _ => None,
+                // SECURITY: nobody can say which is meant, so no comparison holds; but they are
+                // there, or a second one in another case would pass a `NOT Exists`.
+                (Some(_), Some(_)) => Some(Values::One(Scalar::Other)),
             }
         }
         Form::Keys => many(tags.keys().map(|key| scalar(key))),

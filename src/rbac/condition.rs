@@ -149,11 +149,11 @@ impl Role {
         Residual::all(conditions.chain([entries]))
     }
 
-    /// Whether an entry with the action has a condition that cannot be read.
-    fn is_unreadable(&self, action: DataAction) -> bool {
-        self.entries.iter().any(|entry| {
-            entry.held.contains(action) && matches!(entry.condition, Some(Reading::None))
-        })
+    /// What entries hold whose condition cannot be read.
+    pub(super) fn unreadable(&self) -> DataActionSet {
+        let unreadable = |entry: &&Entry| matches!(entry.condition, Some(Reading::None));
+        let entries = self.entries.iter().filter(unreadable);
+        entries.fold(DataActionSet::EMPTY, |set, entry| set.union(entry.held))
     }
 }
 
@@ -197,6 +197,7 @@ impl Actions {
         if conditions.is_empty() {
             actions.held = role.unconditional();
         }
+        let unreadable = role.unreadable();
         let mut groups: Vec<(DataActionSet, Residual)> = Vec::new();
         for action in role.offered.minus(actions.held).iter() {
             let residual = role.residual(conditions, action);
@@ -217,7 +218,7 @@ impl Actions {
                 Some((set, _)) => *set = set.union(one),
                 None => groups.push((one, residual)),
             }
-            if conditions.contains(&None) || role.is_unreadable(action) {
+            if conditions.contains(&None) || unreadable.contains(action) {
                 actions.unreadable = actions.unreadable.union(one);
             }
         }

@@ -19,6 +19,8 @@ pub(super) struct Deny {
     pub(super) denied: DataActionSet,
     /// What it takes away from some requests.
     pub(super) conditional: DataActionSet,
+    /// Whether a condition of it cannot be read.
+    unreadable: bool,
     actions: Actions,
 }
 
@@ -43,10 +45,14 @@ impl Deny {
         let actions = compiler.denied(deny.id, &deny.permissions, deny.condition.as_ref());
         // SECURITY: one condition that cannot be read makes the whole unconditional, and what is
         // undefined denies.
-        let (denied, conditional) = if actions.unreadable.is_empty() {
-            (actions.held.union(actions.undefined), actions.conditional)
-        } else {
+        let unreadable = !actions
+            .unreadable
+            .union(actions.role.unreadable())
+            .is_empty();
+        let (denied, conditional) = if unreadable {
             (actions.role.offered, DataActionSet::EMPTY)
+        } else {
+            (actions.held.union(actions.undefined), actions.conditional)
         };
         (!denied.union(conditional).is_empty()).then(|| Self {
             assignment: deny.id,
@@ -56,6 +62,7 @@ impl Deny {
             excluded: deny.exclude_principals.clone(),
             denied,
             conditional,
+            unreadable,
             actions,
         })
     }
@@ -79,7 +86,7 @@ impl Deny {
     ) -> Option<DenyDoubt> {
         match self.truth(action, suboperation, request) {
             Truth::True => None,
-            _ if !self.actions.unreadable.is_empty() => Some(DenyDoubt::Unreadable),
+            _ if self.unreadable => Some(DenyDoubt::Unreadable),
             Truth::False | Truth::Undefined | Truth::Pending(_) => Some(DenyDoubt::Undefined(
                 self.actions.blame(action, suboperation, request),
             )),

@@ -215,6 +215,25 @@ fn an_export_overrides_a_compiled_in_role_and_a_conflict_forgets_it() {
 }
 
 #[test]
+fn the_version_of_a_condition_is_part_of_a_definition() {
+    let definition = |version: &str| {
+        json!({
+            "type": "Microsoft.Authorization/roleDefinitions",
+            "name": SECRETS_USER,
+            "roleName": "Key Vault Secrets User",
+            "permissions": [{
+                "dataActions": ["Microsoft.KeyVault/vaults/*"],
+                "condition": "@Environment[isPrivateLink] BoolEquals true",
+                "conditionVersion": version,
+            }],
+        })
+    };
+    let (read, unread) = (definition("2.0"), definition("3.0"));
+    let loaded = load_directory(&directory(&[("a.json", &read), ("b.json", &unread)])).unwrap();
+    assert_eq!((loaded.report.duplicates, loaded.report.conflicts), (0, 1));
+}
+
+#[test]
 fn a_directory_is_its_visible_json_files_and_links_to_files() {
     let list = json("arm-roleAssignments.json");
     let groups = json("groups.json");

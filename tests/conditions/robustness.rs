@@ -164,6 +164,10 @@ fn depth_is_bounded_however_it_is_made() {
         );
     }
     assert_eq!(kind(&"(".repeat(MAX_BYTES)), Some(ParseErrorKind::TooDeep));
+    // A negation in another word.
+    let deep = |n: usize| format!("{}NotExists @Resource[a]", "!".repeat(n));
+    assert_eq!(kind(&deep(MAX_DEPTH - 1)), None);
+    assert_eq!(kind(&deep(MAX_DEPTH)), Some(ParseErrorKind::TooDeep));
 }
 
 #[test]

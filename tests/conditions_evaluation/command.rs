@@ -108,6 +108,23 @@ It comes to undefined: a role assignment with this condition does not grant; a d
 }
 
 #[test]
+fn keys_that_differ_in_case_alone_are_there_and_cannot_be_compared() {
+    let tag = "@Resource[Contoso.Test/things/tags:project]";
+    let context = r#"{"action": "a", "resource":
+        {"Contoso.Test/things/tags": {"Project": "Baker", "PROJECT": "Cascade"}}}"#;
+    for (condition, truth) in [
+        (
+            format!("{tag} ForAnyOfAnyValues:StringEquals {{'Baker'}}"),
+            "undefined",
+        ),
+        (format!("NOT Exists {tag}"), "false"),
+    ] {
+        let out = stdout(&explain(&condition, context));
+        assert!(out.contains(&format!("It comes to {truth}")), "{out}");
+    }
+}
+
+#[test]
 fn and_beside_or_is_accepted_on_demand_only() {
     let folder = tempfile::tempdir().unwrap();
     let context = folder.path().join("context.json");

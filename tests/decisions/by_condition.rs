@@ -99,6 +99,27 @@ fn an_attribute_that_no_request_with_the_action_has_is_named_too() {
 }
 
 #[test]
+fn an_attribute_that_nobody_knows_is_not_known_to_be_absent() {
+    let colour = "Exists @Resource[Microsoft.KeyVault/vaults/secrets:colour]";
+    for condition in [colour.to_owned(), format!("NOT {colour}")] {
+        let Miss::ConditionAttributeMissing(blame) =
+            miss(&under(&condition), OperationKind::SecretGet, "app")
+        else {
+            panic!("another reason");
+        };
+        assert_eq!(
+            (&*blame.expression, blame.missing.as_deref()),
+            (&*condition, colour.strip_prefix("Exists "))
+        );
+        let denied = denied_under(&condition);
+        assert!(!may(&denied, OperationKind::SecretGet, "app"));
+    }
+    let guarded = format!("!(ActionMatches{{'*/secrets/delete'}}) OR NOT {colour}");
+    assert!(may(&under(&guarded), OperationKind::SecretGet, "app"));
+    assert!(!may(&under(&guarded), OperationKind::SecretDelete, "app"));
+}
+
+#[test]
 fn a_guard_leaves_other_actions_alone() {
     let guarded = format!(
         "(!(ActionMatches{{'Microsoft.KeyVault/vaults/secrets/getSecret/action'}})) OR \
@@ -226,6 +247,30 @@ fn a_deny_assignment_denies_unless_its_condition_is_false() {
     assert!(blame.missing.is_some());
     let unreadable = refusal(&denied_under("@@@"), OperationKind::SecretGet, "other");
     assert_eq!(unreadable.deny_doubt, Some(DenyDoubt::Unreadable));
+}
+
+#[test]
+fn one_entry_that_cannot_be_read_makes_the_whole_deny_assignment_unconditional() {
+    let mut data = denied_under("@@@");
+    let deny = &mut data.deny_assignments[0];
+    deny.condition = None;
+    let entry = |action: &str, condition: Option<&str>| Permission {
+        data_actions: vec![action.into()],
+        condition: condition.map(text),
+        ..Permission::default()
+    };
+    let (delete, get) = (
+        "Microsoft.KeyVault/vaults/secrets/delete",
+        "Microsoft.KeyVault/vaults/secrets/getSecret/action",
+    );
+    // What cannot be read makes no difference to the action it stands on.
+    deny.permissions = vec![
+        entry(delete, Some("@@@")),
+        entry(delete, None),
+        entry(get, Some(NAME_IS_APP)),
+    ];
+    let refused = refusal(&data, OperationKind::SecretGet, "other");
+    assert_eq!(refused.deny_doubt, Some(DenyDoubt::Unreadable));
 }
 
 #[test]

@@ -31,6 +31,7 @@ const LEAVES: &[&str] = &[
     "@Request[Microsoft.KeyVault/vaults/keys:enabled] BoolEquals true",
     "Exists @Request[Microsoft.KeyVault/vaults/secrets/tags:env<$key_case_sensitive$>]",
     "@Resource[Microsoft.KeyVault/vaults/secrets:colour] StringEquals 'red'",
+    "Exists @Resource[Microsoft.KeyVault/vaults/secrets:colour]",
 ];
 
 fn expression(dice: &mut Dice, depth: u64) -> String {

@@ -188,6 +188,10 @@ impl Attributes for Imagined {
                 return found(keys.map(|key| Scalar::Text(Cow::Borrowed(key))).collect());
             }
         };
+        // As in a real request: of keys that differ in nothing but case, nobody can say which is meant.
+        if found.len() > 1 {
+            return Lookup::Found(Values::One(Scalar::Other));
+        }
         let elements = found.into_iter().flat_map(|value| match value {
             Value::Array(elements) => elements.as_slice(),
             Value::Null => &[],

@@ -120,7 +120,7 @@ fn write_trace(
                 let shown: Vec<String> = values.as_slice().iter().map(show).collect();
                 shown.join(", ")
             }
-            Lookup::Missing | Lookup::Pending(_) => String::new(),
+            Lookup::Missing | Lookup::Unknown | Lookup::Pending(_) => String::new(),
         };
         let finding = match finding {
             Finding::Found => format!("is {values}"),
