@@ -53,5 +53,5 @@ pub use lint::{Knowledge, Lint, Warning, concerns_key_vault, lint};
 pub use parse::{MAX_BYTES, MAX_DEPTH, MAX_SET, Mode, parse};
 pub use residual::{Blame, Residual, Target};
 pub use trace::{Finding, Trace, trace};
-pub use truth::{Needs, Truth};
+pub use truth::{Needs, Pending, Truth};
 pub use value::{Attributes, Lookup, Scalar, Values};

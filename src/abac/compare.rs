@@ -9,7 +9,7 @@ use super::expr::{
     Attribute, Comparison, Literal, Operand, Operator, Order, Quantifier, StringTest,
 };
 use super::like::{Like, lower_case};
-use super::truth::{Needs, Truth};
+use super::truth::{Needs, Pending, Truth};
 use super::value::{Attributes, Lookup, Scalar, Values};
 
 /// What `comparison` comes to.
@@ -26,8 +26,10 @@ pub(super) fn evaluate(
     match (&left, &right) {
         // Whatever the other side turns out to be.
         (Side::Missing, _) | (_, Side::Missing) => Truth::Undefined,
-        (Side::Pending(a), Side::Pending(b)) => Truth::Pending(a.union(*b)),
-        (Side::Pending(needs), _) | (_, Side::Pending(needs)) => Truth::Pending(*needs),
+        (Side::Pending(a), Side::Pending(b)) => Truth::Pending(Pending::on(a.union(*b))),
+        (Side::Pending(needs), _) | (_, Side::Pending(needs)) => {
+            Truth::Pending(Pending::on(*needs))
+        }
         _ => fold(comparison, patterns, &left, &right),
     }
 }
@@ -76,7 +78,7 @@ pub(super) fn exists(attribute: &Attribute, attributes: &dyn Attributes) -> Trut
         Lookup::Missing => Truth::False,
         // SECURITY: a request may well have what is not in our vocabulary yet, or is misspelt.
         Lookup::Unknown => Truth::Undefined,
-        Lookup::Pending(needs) => Truth::Pending(needs),
+        Lookup::Pending(needs) => Truth::Pending(Pending::on(needs)),
         Lookup::Found(values) => Truth::from(!values.as_slice().is_empty()),
     }
 }

@@ -9,7 +9,7 @@ use super::compare;
 use super::eval::{is_suboperation, readings};
 use super::expr::{Attribute, Comparison, Connective, Expr, Mixed};
 use super::like::Like;
-use super::truth::{Needs, Truth};
+use super::truth::{Needs, Pending, Truth};
 use super::value::{Attributes, Lookup};
 
 /// What is known of requests when a condition is specialised.
@@ -245,7 +245,7 @@ impl Residual {
             .collect();
         let operands = Operands { first, rest };
         // What is not constant could be anything; what follows even so is constant.
-        let anything = Truth::Pending(Needs::NOTHING);
+        let anything = Truth::Pending(Pending::on(Needs::NOTHING));
         let truth = operands.readings(|part| part.as_constant().unwrap_or(anything));
         if matches!(truth, Truth::Pending(_)) {
             return Self {
@@ -343,7 +343,11 @@ impl Residual {
     /// The leaf that keeps it from being true (or false, if that is `wanted`), and whether the
     /// leaf would have to be false for that.
     fn culprit(&self, wanted: bool, scene: Scene<'_>) -> Option<(Expr, bool)> {
-        let hinders = |part: &&Self| part.truth(scene) != Truth::from(wanted);
+        let hinders = |part: &&Self| {
+            let truth = part.truth(scene);
+            let truth = if wanted { truth } else { truth.negate() };
+            !truth.may_hold()
+        };
         let leaf = match &self.part {
             Part::Constant(_, origin) => {
                 let Origin { leaf, negated } = origin.as_ref()?;

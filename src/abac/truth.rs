@@ -9,8 +9,38 @@ pub enum Truth {
     False,
     /// It cannot be said: an attribute is missing, or of another type than the operator's.
     Undefined,
-    /// It cannot be said yet: these have to be fetched first, and may make it anything.
-    Pending(Needs),
+    /// It cannot be said yet: something has to be fetched first.
+    Pending(Pending),
+}
+
+/// What an expression may still come to, and on what that depends.
+///
+/// `Undefined AND x` never holds, whatever `x` turns out to be: for a role assignment nothing needs
+/// to be fetched then, for a deny assignment `x` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Pending {
+    to_hold: Option<Needs>,
+    to_fail: Option<Needs>,
+}
+
+impl Pending {
+    /// May come to anything once `needs` are fetched.
+    pub const fn on(needs: Needs) -> Self {
+        Self {
+            to_hold: Some(needs),
+            to_fail: Some(needs),
+        }
+    }
+
+    /// What to fetch to learn whether it holds; `None` if it cannot come to hold.
+    pub const fn to_hold(self) -> Option<Needs> {
+        self.to_hold
+    }
+
+    /// What to fetch to learn whether it is false; `None` if it cannot come to be false.
+    pub const fn to_fail(self) -> Option<Needs> {
+        self.to_fail
+    }
 }
 
 impl Truth {
@@ -20,23 +50,55 @@ impl Truth {
         match self {
             Self::True => Self::False,
             Self::False => Self::True,
-            Self::Undefined | Self::Pending(_) => self,
+            Self::Undefined => Self::Undefined,
+            Self::Pending(Pending { to_hold, to_fail }) => Self::Pending(Pending {
+                to_hold: to_fail,
+                to_fail: to_hold,
+            }),
         }
     }
 
-    /// `AND`: false if either is; else pending, else undefined, else true.
+    /// Whether it holds or may come to.
+    pub const fn may_hold(self) -> bool {
+        self.holding().is_some()
+    }
+
+    /// What to fetch before it can hold; `None` if it cannot.
+    const fn holding(self) -> Option<Needs> {
+        match self {
+            Self::True => Some(Needs::NOTHING),
+            Self::False | Self::Undefined => None,
+            Self::Pending(pending) => pending.to_hold,
+        }
+    }
+
+    /// What to fetch before it can be false; `None` if it cannot.
+    const fn failing(self) -> Option<Needs> {
+        self.negate().holding()
+    }
+
+    /// What is left when neither operand alone decides.
+    const fn still(to_hold: Option<Needs>, to_fail: Option<Needs>) -> Self {
+        match (to_hold, to_fail) {
+            (None, None) => Self::Undefined,
+            _ => Self::Pending(Pending { to_hold, to_fail }),
+        }
+    }
+
+    /// `AND`: false if either is, true if both are; else what both may come to.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::False, _) | (_, Self::False) => Self::False,
-            (Self::Pending(a), Self::Pending(b)) => Self::Pending(a.union(b)),
-            (Self::Pending(needs), _) | (_, Self::Pending(needs)) => Self::Pending(needs),
-            (Self::Undefined, _) | (_, Self::Undefined) => Self::Undefined,
-            (Self::True, Self::True) => Self::True,
+            (Self::True, truth) | (truth, Self::True) => truth,
+            (a, b) => Self::still(
+                both(a.holding(), b.holding()),
+                either(a.failing(), b.failing()),
+            ),
         }
     }
 
-    /// `OR`: true if either is; else pending, else undefined, else false.
+    /// `OR`: true if either is, false if both are; else what both may come to.
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
         self.negate().and(other.negate()).negate()
@@ -63,13 +125,31 @@ impl Truth {
 
     /// What all readings of an ambiguous expression agree on; undefined if they differ.
     #[must_use]
-    pub fn agree(self, other: Self) -> Self {
+    pub const fn agree(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Pending(a), Self::Pending(b)) => Self::Pending(a.union(b)),
-            (Self::Pending(needs), _) | (_, Self::Pending(needs)) => Self::Pending(needs),
-            (a, b) if a == b => a,
-            _ => Self::Undefined,
+            (Self::True, Self::True) => Self::True,
+            (Self::False, Self::False) => Self::False,
+            (a, b) => Self::still(
+                both(a.holding(), b.holding()),
+                both(a.failing(), b.failing()),
+            ),
         }
+    }
+}
+
+/// What two outcomes need that must both come about.
+const fn both(a: Option<Needs>, b: Option<Needs>) -> Option<Needs> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.union(b)),
+        _ => None,
+    }
+}
+
+/// What two outcomes need of which one must come about.
+const fn either(a: Option<Needs>, b: Option<Needs>) -> Option<Needs> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.union(b)),
+        (one, None) | (None, one) => one,
     }
 }
 

@@ -186,13 +186,15 @@ impl<'a> Question<'a> {
             } else {
                 Truth::False
             };
-            match truth {
-                Truth::False => {}
-                Truth::Pending(more) => needs = needs.union(more),
-                // SECURITY: what cannot be evaluated denies.
-                Truth::True | Truth::Undefined => {
-                    return Err(Box::new(self.taken_away(action, deny)));
-                }
+            let spared = match truth {
+                Truth::False => continue,
+                Truth::Pending(pending) => pending.to_fail(),
+                Truth::True | Truth::Undefined => None,
+            };
+            // SECURITY: what cannot be evaluated denies, and so does what cannot come to be false.
+            match spared {
+                Some(more) => needs = needs.union(more),
+                None => return Err(Box::new(self.taken_away(action, deny))),
             }
         }
         Ok(needs)
@@ -215,7 +217,10 @@ impl<'a> Question<'a> {
                     }
                 }
                 Truth::False | Truth::Undefined => {}
-                Truth::Pending(more) => needs = needs.union(more),
+                // What cannot come to hold is worth no question.
+                Truth::Pending(pending) => {
+                    needs = needs.union(pending.to_hold().unwrap_or_default());
+                }
             }
         }
         if needs.is_empty() {

@@ -237,8 +237,10 @@ impl Question<'_> {
         match actions.truth(data_action, self.suboperation, &request) {
             Truth::Undefined if actions.unreadable.contains(data_action) => Kind::Unreadable,
             Truth::Undefined => Kind::Undefined,
-            // What is true has been granted, and what is pending has been waited for.
-            Truth::True | Truth::False | Truth::Pending(_) => Kind::False,
+            // Whatever is fetched, it does not come to hold.
+            Truth::Pending(_) => Kind::Undefined,
+            // What is true has been granted.
+            Truth::True | Truth::False => Kind::False,
         }
     }
 

@@ -1,7 +1,8 @@
 //! What is left of conditions, by example.
 
 use portcullis::abac::{
-    Attribute, Attributes, Lookup, Mode, Needs, Residual, Scalar, Target, Truth, Values, parse,
+    Attribute, Attributes, Lookup, Mode, Needs, Pending, Residual, Scalar, Target, Truth, Values,
+    parse,
 };
 
 const GET: &str = "Microsoft.KeyVault/vaults/secrets/getSecret/action";
@@ -123,7 +124,7 @@ fn joining_folds_what_is_constant() {
 
 #[test]
 fn a_constant_is_never_pending() {
-    let residual = Residual::constant(Truth::Pending(Needs::BODY));
+    let residual = Residual::constant(Truth::Pending(Pending::on(Needs::BODY)));
     assert_eq!(residual.as_constant(), Some(Truth::Undefined));
     assert_eq!(residual.blame(None, &Everything(None)), None);
 }

@@ -174,7 +174,8 @@ impl World<'_> {
         match truths.fold(self.entries(&role.permissions, action), Truth::and) {
             Truth::True => Some(true),
             Truth::False | Truth::Undefined => Some(false),
-            Truth::Pending(_) => None,
+            // Only what may come to hold is worth waiting for.
+            Truth::Pending(pending) => pending.to_hold().is_none().then_some(false),
         }
     }
 
@@ -212,7 +213,8 @@ impl World<'_> {
         match self.entries(&deny.permissions, action).and(own) {
             Truth::True | Truth::Undefined => Some(true),
             Truth::False => Some(false),
-            Truth::Pending(_) => None,
+            // Only what may come to be false is worth waiting for.
+            Truth::Pending(pending) => pending.to_fail().is_none().then_some(true),
         }
     }
 
