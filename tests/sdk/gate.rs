@@ -336,7 +336,10 @@ fn of_entry(entry: &JournalEntry) -> (String, String, String) {
     };
     (
         entry.method.to_string(),
-        entry.caller.map(|caller| caller.to_string()).unwrap_or_default(),
+        entry
+            .caller
+            .map(|caller| caller.to_string())
+            .unwrap_or_default(),
         name.to_ascii_lowercase(),
     )
 }
