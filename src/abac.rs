@@ -32,6 +32,7 @@ mod expr;
 mod hint;
 mod lex;
 mod like;
+mod lint;
 mod operator;
 mod parse;
 mod print;
@@ -48,6 +49,7 @@ pub use expr::{
     Attribute, Comparison, Connective, Expr, Form, Literal, Mixed, Operand, Operator, Order,
     Quantifier, Source, StringTest,
 };
+pub use lint::{Knowledge, Lint, Warning, concerns_key_vault, lint};
 pub use parse::{MAX_BYTES, MAX_DEPTH, MAX_SET, Mode, parse};
 pub use residual::{Blame, Residual, Target};
 pub use trace::{Finding, Trace, trace};

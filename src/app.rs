@@ -138,9 +138,9 @@ impl App {
             metrics: Arc::clone(&metrics),
             extra_query_parameters: config.extra_query_parameters,
             total_timeout: config.limits.total_timeout,
+            inspector,
             surroundings: surroundings(&config.deployment),
             zone: config.deployment.zone,
-            inspector,
         });
         let loads = RoleDataLoads::new(publisher, Arc::clone(&metrics));
         let trouble = loads.trouble();

@@ -32,7 +32,8 @@
 //! 4. No secret without a record: the decision is handed to the audit sink before the request is
 //!    forwarded.
 //! 5. No token, secret value or body in any log, metric, error text, panic or trace.
-//! 6. No network call for authorization on the request path.
+//! 6. No network call for authorization on the request path, unless a condition depends on an
+//!    object's metadata: then the vault is asked, as the caller, and never for a value.
 //! 7. Every refusal explains itself: a closed [`reason::Reason`], the nearest miss, the decision id.
 //!
 //! # Who knows whom

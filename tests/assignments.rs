@@ -15,6 +15,8 @@ mod forms;
 mod merging;
 #[path = "assignments/mistakes.rs"]
 mod mistakes;
+#[path = "assignments/overlays.rs"]
+mod overlays;
 #[path = "assignments/properties.rs"]
 mod properties;
 #[path = "assignments/watching.rs"]

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use uuid::Uuid;
 
-use crate::abac::vocabulary::{self, Line, Origin, Part};
+use crate::abac::vocabulary::{Configuration, Connection, Line, Origin, Part, Token};
 use crate::abac::{Attribute, Attributes, Form, Lookup, Needs, Scalar, Values};
 use crate::keyvault::{DataAction, Operation};
 use crate::principal::{CallerKind, TokenGroups, Workload};
@@ -98,8 +98,7 @@ impl RequestAttributes<'_> {
         }
     }
 
-    fn in_token(&self, token: vocabulary::Token) -> Option<Values<'_>> {
-        use vocabulary::Token;
+    fn in_token(&self, token: Token) -> Option<Values<'_>> {
         let claims = self.facts.claims;
         let evidence = &claims.evidence;
         match token {
@@ -140,8 +139,7 @@ impl RequestAttributes<'_> {
         field(workload).map(text)
     }
 
-    fn in_connection(&self, fact: vocabulary::Connection) -> Option<Values<'_>> {
-        use vocabulary::Connection;
+    fn in_connection(&self, fact: Connection) -> Option<Values<'_>> {
         let connection = self.facts.connection;
         let certificate = connection.certificate.as_ref();
         match fact {
@@ -161,12 +159,7 @@ impl RequestAttributes<'_> {
         }
     }
 
-    fn in_configuration(
-        &self,
-        setting: vocabulary::Configuration,
-        form: &Form,
-    ) -> Option<Values<'_>> {
-        use vocabulary::Configuration;
+    fn in_configuration(&self, setting: Configuration, form: &Form) -> Option<Values<'_>> {
         let vault = self.facts.vault;
         let surroundings = self.facts.surroundings;
         match setting {

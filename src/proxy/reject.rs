@@ -338,7 +338,11 @@ fn forbidden_text(
     match denial.deny_assignment {
         None => text.push_str("DenyAssignmentId: null\r\n"),
         Some(id) => {
-            let _ = write!(text, "DenyAssignmentId: '{id}'\r\n");
+            let _ = write!(text, "DenyAssignmentId: '{id}'");
+            if let Some(doubt) = &denial.deny_doubt {
+                let _ = write!(text, "; {doubt}");
+            }
+            text.push_str("\r\n");
         }
     }
     let _ = write!(text, "DecisionReason: '{}' \r\n", denial.reason.as_label());

@@ -26,12 +26,30 @@ pub enum Decision {
 }
 
 /// A decision that waits for a request's body or for an object's metadata.
+///
+/// SECURITY: only [`decide`] makes one, because it is leave to spend the caller's token on a
+/// question about the operation's object: [`Undecided::inspection`].
 #[derive(Debug)]
 pub struct Undecided {
-    /// The operation, to be decided on again.
-    pub operation: Operation,
+    pub(super) operation: Operation,
+    pub(super) needs: Needs,
+}
+
+impl Undecided {
+    /// What is to be decided on.
+    pub const fn operation(&self) -> &Operation {
+        &self.operation
+    }
+
     /// What to fetch. SECURITY: what cannot be fetched is "could not decide", never a decision.
-    pub needs: Needs,
+    pub const fn needs(&self) -> Needs {
+        self.needs
+    }
+
+    /// The operation, to be decided on again.
+    pub fn into_operation(self) -> Operation {
+        self.operation
+    }
 }
 
 /// Leave to forward one operation.
@@ -90,7 +108,7 @@ impl Permit {
 pub fn decide(operation: Operation, entitlements: &Entitlements, facts: &Facts<'_>) -> Decision {
     let question = Question::new(&operation, entitlements, facts);
     match question.answer() {
-        Err(denial) => Decision::Deny(denial),
+        Err(denial) => Decision::Deny(*denial),
         Ok(Answer::Fetch(needs)) => Decision::Undecided(Undecided { operation, needs }),
         Ok(Answer::Granted(granted_by)) => Decision::Allow(Permit {
             operation,
@@ -135,7 +153,7 @@ impl<'a> Question<'a> {
         }
     }
 
-    fn answer(&self) -> Result<Answer, Denial> {
+    fn answer(&self) -> Result<Answer, Box<Denial>> {
         let needed = self.operation.kind().row().data_actions;
         let mut needs = Needs::NOTHING;
         for &action in needed {
@@ -147,7 +165,7 @@ impl<'a> Question<'a> {
                 Granted::By(by) => granted_by.push(by),
                 Granted::Depends(more) => needs = needs.union(more),
                 // What else is not known yet cannot help.
-                Granted::No => return Err(self.explain(action)),
+                Granted::No => return Err(Box::new(self.explain(action))),
             }
         }
         Ok(if needs.is_empty() {
@@ -158,7 +176,7 @@ impl<'a> Question<'a> {
     }
 
     /// What must be fetched to know that no deny assignment takes `action` away; `Err` if one does.
-    fn denied(&self, action: DataAction) -> Result<Needs, Denial> {
+    fn denied(&self, action: DataAction) -> Result<Needs, Box<Denial>> {
         let mut needs = Needs::NOTHING;
         for deny in self.entitlements.denying(self.operation) {
             let truth = if deny.denied.contains(action) {
@@ -172,7 +190,9 @@ impl<'a> Question<'a> {
                 Truth::False => {}
                 Truth::Pending(more) => needs = needs.union(more),
                 // SECURITY: what cannot be evaluated denies.
-                Truth::True | Truth::Undefined => return Err(self.taken_away(action, deny)),
+                Truth::True | Truth::Undefined => {
+                    return Err(Box::new(self.taken_away(action, deny)));
+                }
             }
         }
         Ok(needs)

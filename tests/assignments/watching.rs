@@ -35,9 +35,13 @@ struct Watching {
 }
 
 fn watch(paths: &[&Path], poll_interval: Duration) -> Watching {
+    watch_with(paths, &[], poll_interval)
+}
+
+fn watch_with(paths: &[&Path], overlay_files: &[&Path], poll_interval: Duration) -> Watching {
     let files = AssignmentFiles {
         paths: paths.iter().map(PathBuf::from).collect(),
-        overlay_files: Vec::new(),
+        overlay_files: overlay_files.iter().map(PathBuf::from).collect(),
         poll_interval,
         max_staleness: NEVER,
     };
@@ -124,6 +128,28 @@ async fn a_file_that_is_renamed_into_place_is_picked_up() {
             assert_eq!(watching.fresh().await.report.role_assignments, count);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_overlay_file_is_watched_like_the_exports() {
+    let volume = TempDir::new().unwrap();
+    let exports = volume.path().join("roles.json");
+    let overlay = volume.path().join("overlay.toml");
+    fs::write(&exports, list(4).to_string()).unwrap();
+    fs::write(&overlay, "").unwrap();
+    let mut watching = watch_with(&[&exports], &[&overlay], NEVER);
+    assert_eq!(watching.fresh().await.report.overlay_conditions, 0);
+    let narrowing = "[[conditions]]\n\
+        role_assignment_id = '6d3a08ce-27f9-4b14-8a5d-c8e9173685fd'\n\
+        condition = '@Environment[isPrivateLink] BoolEquals true'\n";
+    replace(&overlay, narrowing);
+    assert_eq!(watching.fresh().await.report.overlay_conditions, 1);
+    replace(&overlay, &narrowing.replace("true", "maybe"));
+    let error = watching.failed().await;
+    assert!(
+        error.contains("overlay.toml`: conditions[0].condition: line 1"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

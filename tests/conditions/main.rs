@@ -2,7 +2,9 @@
 //! what is printed, what the linter finds, and the commands that people use for all of it.
 #![cfg(test)]
 
+mod command;
 mod corpus;
+mod lints;
 mod mistakes;
 mod robustness;
 mod round_trip;

@@ -2,6 +2,8 @@
 //!
 //! `Some(true)`, `Some(false)`, or `None` for undefined.
 
+use std::borrow::Cow;
+
 use portcullis::abac::{
     Attribute, Comparison, Connective, Expr, Literal, Mixed, Operand, Operator, Order, Quantifier,
     StringTest,
@@ -19,9 +21,11 @@ pub(crate) fn evaluate(expr: &Expr, world: &World) -> Answer {
         Expr::Mixed(mixed) => readings(mixed, world),
         Expr::Not(inner) => evaluate(inner, world).map(|holds| !holds),
         Expr::Action(pattern) => Some(fits_action(pattern, world.action)),
-        Expr::SubOperation(pattern) => {
-            Some(world.suboperation.is_some_and(|name| fits_action(pattern, name)))
-        }
+        Expr::SubOperation(pattern) => Some(
+            world
+                .suboperation
+                .is_some_and(|name| fits_action(pattern, name)),
+        ),
         Expr::Exists(attribute) => Some(!world.values(attribute).is_empty()),
         Expr::Compare(comparison) => compare(comparison, world),
     }
@@ -60,10 +64,12 @@ fn readings(mixed: &Mixed, world: &World) -> Answer {
         .iter()
         .map(|(connective, part)| (*connective, evaluate(part, world)))
         .collect();
-    let in_order = rest.iter().fold(first, |so_far, (connective, answer)| match connective {
-        Connective::And => each(&[so_far, *answer]),
-        Connective::Or => some(&[so_far, *answer]),
-    });
+    let in_order = rest
+        .iter()
+        .fold(first, |so_far, (connective, answer)| match connective {
+            Connective::And => each(&[so_far, *answer]),
+            Connective::Or => some(&[so_far, *answer]),
+        });
     // Cut at one connective; what lies between two cuts is joined by the other.
     let cut_at = |separator: Connective| {
         let mut groups = vec![vec![first]];
@@ -78,7 +84,10 @@ fn readings(mixed: &Mixed, world: &World) -> Answer {
     let and_first: Vec<Answer> = cut_at(Connective::Or).iter().map(|g| each(g)).collect();
     let or_first: Vec<Answer> = cut_at(Connective::And).iter().map(|g| some(g)).collect();
     let all = [in_order, some(&and_first), each(&or_first)];
-    all.iter().all(|answer| *answer == in_order).then_some(in_order).flatten()
+    all.iter()
+        .all(|answer| *answer == in_order)
+        .then_some(in_order)
+        .flatten()
 }
 
 /// Whether an action matches a pattern: `*` is the only wildcard, and case does not matter.
@@ -86,7 +95,13 @@ fn fits_action(pattern: &str, action: &str) -> bool {
     let pattern: Vec<Symbol> = pattern
         .to_ascii_lowercase()
         .chars()
-        .map(|c| if c == '*' { Symbol::Run } else { Symbol::Just(c) })
+        .map(|c| {
+            if c == '*' {
+                Symbol::Run
+            } else {
+                Symbol::Just(c)
+            }
+        })
         .collect();
     let action: Vec<char> = action.to_ascii_lowercase().chars().collect();
     fits(&pattern, &action)
@@ -109,9 +124,7 @@ fn fits(pattern: &[Symbol], text: &[char]) -> bool {
 }
 
 fn like(text: &str, pattern: &str) -> bool {
-    let pattern = pattern
-        .replace(r"\*", "\u{1}")
-        .replace(r"\?", "\u{2}");
+    let pattern = pattern.replace(r"\*", "\u{1}").replace(r"\?", "\u{2}");
     let symbols: Vec<Symbol> = pattern
         .chars()
         .map(|c| match c {
@@ -125,15 +138,18 @@ fn like(text: &str, pattern: &str) -> bool {
     fits(&symbols, &text.chars().collect::<Vec<_>>())
 }
 
-fn side(operand: &Operand, world: &World) -> Vec<Value> {
+fn side<'a>(operand: &Operand, world: &'a World) -> Vec<Cow<'a, Value>> {
     match operand {
         Operand::Attribute(attribute) => values(attribute, world),
-        Operand::Literal(literal) => vec![value(literal)],
-        Operand::Set(literals) => literals.iter().map(value).collect(),
+        Operand::Literal(literal) => vec![Cow::Owned(value(literal))],
+        Operand::Set(literals) => literals
+            .iter()
+            .map(|literal| Cow::Owned(value(literal)))
+            .collect(),
     }
 }
 
-fn values(attribute: &Attribute, world: &World) -> Vec<Value> {
+fn values<'a>(attribute: &Attribute, world: &'a World) -> Vec<Cow<'a, Value>> {
     assert!(!world.is_hidden(attribute), "everything is known here");
     world.values(attribute)
 }
@@ -149,7 +165,10 @@ fn value(literal: &Literal) -> Value {
 }
 
 fn compare(comparison: &Comparison, world: &World) -> Answer {
-    let (left, right) = (side(&comparison.left, world), side(&comparison.right, world));
+    let (left, right) = (
+        side(&comparison.left, world),
+        side(&comparison.right, world),
+    );
     if left.is_empty() || right.is_empty() {
         return None;
     }
@@ -181,9 +200,7 @@ fn compare_pair(operator: Operator, left: &Value, right: &Value) -> Answer {
             (Value::Integer(left), Value::Integer(right)) => Some(ordered(order, left, right)),
             _ => None,
         },
-        Operator::DateTime(order) => {
-            Some(ordered(order, &instant(left)?, &instant(right)?))
-        }
+        Operator::DateTime(order) => Some(ordered(order, &instant(left)?, &instant(right)?)),
         Operator::Guid { negated } => Some((hex(left)? == hex(right)?) != negated),
         Operator::Boolean { negated } => match (left, right) {
             (Value::Boolean(left), Value::Boolean(right)) => Some((left == right) != negated),
@@ -207,9 +224,8 @@ fn ordered<T: Ord>(order: Order, left: &T, right: &T) -> bool {
 /// A point in time as text that sorts: all seven digits of the fraction written out. The generator
 /// writes no other form, save texts that are no points in time at all.
 fn instant(value: &Value) -> Option<String> {
-    let text = match value {
-        Value::DateTime(text) | Value::Text(text) => text,
-        _ => return None,
+    let (Value::DateTime(text) | Value::Text(text)) = value else {
+        return None;
     };
     let text = text.strip_suffix('Z').filter(|_| text.contains('T'))?;
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
@@ -218,9 +234,8 @@ fn instant(value: &Value) -> Option<String> {
 
 /// The digits of a GUID.
 fn hex(value: &Value) -> Option<String> {
-    let text = match value {
-        Value::Guid(text) | Value::Text(text) => text,
-        _ => return None,
+    let (Value::Guid(text) | Value::Text(text)) = value else {
+        return None;
     };
     let digits = text.replace('-', "").to_ascii_lowercase();
     (digits.len() == 32 && digits.chars().all(|c| c.is_ascii_hexdigit())).then_some(digits)

@@ -42,39 +42,44 @@ impl World {
     }
 
     /// What the attribute has; nothing if it is missing.
-    pub(crate) fn values(&self, attribute: &Attribute) -> Vec<Value> {
+    pub(crate) fn values(&self, attribute: &Attribute) -> Vec<Cow<'_, Value>> {
         let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
         let named = |name: &str| {
             let mut attributes = self.attributes.iter();
             attributes.find(|(source, known, _)| *source == attribute.source && same(known, name))
         };
-        let entries = self
-            .entries
-            .iter()
-            .filter(|(source, path, ..)| *source == attribute.source && same(path, &attribute.path));
+        let entries = self.entries.iter().filter(|(source, path, ..)| {
+            *source == attribute.source && same(path, &attribute.path)
+        });
         match &attribute.form {
-            Form::Bare => named(&attribute.path).map_or_else(Vec::new, |(.., v)| v.clone()),
+            Form::Bare => named(&attribute.path).map_or_else(Vec::new, |(.., v)| borrowed(v)),
             Form::Name(name) => {
                 let name_of = format!("{}:{name}", attribute.path);
                 named(&name_of).map_or_else(
                     || {
                         let wanted = entries.filter(|(_, _, key, _)| same(key, name));
-                        wanted.flat_map(|(.., v)| v.clone()).collect()
+                        wanted.flat_map(|(.., v)| borrowed(v)).collect()
                     },
-                    |(.., v)| v.clone(),
+                    |(.., v)| borrowed(v),
                 )
             }
             Form::Key(key) => {
                 let wanted = entries.filter(|(_, _, known, _)| *known == &**key);
-                wanted.flat_map(|(.., v)| v.clone()).collect()
+                wanted.flat_map(|(.., v)| borrowed(v)).collect()
             }
-            Form::Keys => entries.map(|(_, _, key, _)| Value::Text((*key).to_owned())).collect(),
+            Form::Keys => entries
+                .map(|(_, _, key, _)| Cow::Owned(Value::Text((*key).to_owned())))
+                .collect(),
         }
     }
 
     pub(crate) fn is_hidden(&self, attribute: &Attribute) -> bool {
-        self.hidden.contains(&written(attribute))
+        !self.hidden.is_empty() && self.hidden.contains(&written(attribute))
     }
+}
+
+fn borrowed(values: &[Value]) -> Vec<Cow<'_, Value>> {
+    values.iter().map(Cow::Borrowed).collect()
 }
 
 /// An attribute as conditions write it, in lower case.
@@ -96,7 +101,11 @@ impl Attributes for World {
         if self.is_hidden(attribute) {
             return Lookup::Pending(needs(attribute));
         }
-        let mut scalars: Vec<Scalar<'_>> = self.values(attribute).into_iter().map(scalar).collect();
+        let mut scalars: Vec<Scalar<'_>> = self
+            .values(attribute)
+            .iter()
+            .map(|value| scalar(value))
+            .collect();
         match scalars.len() {
             0 => Lookup::Missing,
             1 => Lookup::Found(Values::One(scalars.remove(0))),
@@ -105,12 +114,12 @@ impl Attributes for World {
     }
 }
 
-fn scalar(value: Value) -> Scalar<'static> {
+fn scalar(value: &Value) -> Scalar<'static> {
     match value {
-        Value::Text(text) => Scalar::Text(Cow::Owned(text)),
-        Value::Name(name) => Scalar::Name(Cow::Owned(name)),
-        Value::Integer(number) => Scalar::Integer(number),
-        Value::Boolean(value) => Scalar::Boolean(value),
+        Value::Text(text) => Scalar::Text(Cow::Owned(text.clone())),
+        Value::Name(name) => Scalar::Name(Cow::Owned(name.clone())),
+        Value::Integer(number) => Scalar::Integer(*number),
+        Value::Boolean(value) => Scalar::Boolean(*value),
         Value::DateTime(text) => Scalar::DateTime(text.parse().unwrap()),
         Value::Guid(text) => Scalar::Guid(text.parse().unwrap()),
         Value::Other => Scalar::Other,

@@ -78,12 +78,11 @@ fn both(a: Option<bool>, b: Option<bool>) -> Option<bool> {
 }
 
 /// `OR` of what may not be known.
-fn any(all: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    all.fold(Some(false), |a, b| match (a, b) {
-        (Some(true), _) | (_, Some(true)) => Some(true),
-        (Some(false), Some(false)) => Some(false),
-        _ => None,
-    })
+fn any(mut all: impl Iterator<Item = Option<bool>> + Clone) -> Option<bool> {
+    if all.clone().any(|one| one == Some(true)) {
+        return Some(true);
+    }
+    all.all(|one| one == Some(false)).then_some(false)
 }
 
 struct World<'a> {

@@ -100,7 +100,7 @@ fn role_definition_id(dice: &mut Dice) -> RoleDefinitionId {
 }
 
 fn assignment_id(dice: &mut Dice) -> AssignmentId {
-    AssignmentId(Guid::from_u128(0xe000 + u128::from(dice.below(8))))
+    AssignmentId(Guid::from_u128(0xe000 + u128::from(dice.below(16))))
 }
 
 fn instant(dice: &mut Dice) -> Option<SystemTime> {
@@ -180,7 +180,7 @@ pub(crate) fn role_data(dice: &mut Dice) -> RoleData {
         permissions: dice.list(3, permission),
     });
     RoleData {
-        role_assignments: dice.list(8, role_assignment),
+        role_assignments: dice.list(24, role_assignment),
         role_definitions: roles.into_iter().map(|role| (role.id, role)).collect(),
         deny_assignments: if dice.one_in(2) {
             dice.list(2, deny_assignment)
@@ -216,8 +216,21 @@ pub(crate) fn role_data(dice: &mut Dice) -> RoleData {
     }
 }
 
+/// Operations that most of the random conditions ask about.
+const ASKED_ABOUT: &[OperationKind] = &[
+    OperationKind::KeyGet,
+    OperationKind::KeyUpdate,
+    OperationKind::SecretGet,
+    OperationKind::SecretSet,
+    OperationKind::SecretUpdate,
+];
+
 pub(crate) fn operation(dice: &mut Dice) -> Operation {
-    let kind = *dice.pick(OperationKind::ALL);
+    let kind = if dice.one_in(3) {
+        *dice.pick(OperationKind::ALL)
+    } else {
+        *dice.pick(ASKED_ABOUT)
+    };
     let name: &&str = dice.pick(&["app", "App", "app2", "other"]);
     named_operation(kind, name)
 }

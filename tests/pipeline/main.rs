@@ -9,6 +9,7 @@
 mod aborts;
 mod bodies;
 mod challenge;
+mod conditions;
 mod header_attacks;
 mod host_attacks;
 mod links;

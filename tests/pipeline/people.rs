@@ -246,5 +246,5 @@ async fn what_a_caller_has_is_gathered_once_and_counted() {
     assert_eq!(looked_up(&["cache=\"token\""]).await, 3.0);
     let page = site.admin("/metrics").await;
     let series = |line: &&str| line.starts_with("portcullis_cache_requests_total{");
-    assert_eq!(page.text().lines().filter(series).count(), 5);
+    assert_eq!(page.text().lines().filter(series).count(), 8);
 }

@@ -70,7 +70,7 @@ async fn a_deny_assignment_takes_effect_when_its_file_appears_and_wins_until_it_
 }
 
 #[tokio::test]
-async fn an_assignment_with_a_condition_grants_nothing_and_says_so() {
+async fn a_condition_grants_what_it_holds_for_and_a_refusal_names_it() {
     let site = Site::start().await;
     let conditional = json!([{
         "id": format!(
@@ -95,10 +95,20 @@ async fn an_assignment_with_a_condition_grants_nothing_and_says_so() {
     }]);
     site.change_roles(|directory| put(directory, "conditional.json", &conditional))
         .await;
-    let reply = site.get(people::NOBODY, SECRET).await;
-    let record = site.refused(&reply, (403, "condition_unsupported"));
-    assert_eq!(record["policy"]["nearest"]["assignment"], CONDITIONAL);
-    assert!(reply.message().contains("conditions are not evaluated yet"));
+    assert_eq!(site.get(people::NOBODY, SECRET).await.status, 200);
+    site.forwarded();
+    let other = format!("/secrets/fresh?{VERSION}");
+    let reply = site.get(people::NOBODY, &other).await;
+    let record = site.refused(&reply, (403, "condition_false"));
+    let nearest = &record["policy"]["nearest"];
+    assert_eq!(nearest["assignment"], CONDITIONAL);
+    let failed = "`@Resource[Microsoft.KeyVault/vaults/secrets:name] StringEquals 'app-api-key'`";
+    assert!(nearest["detail"].as_str().unwrap().ends_with(failed));
+    assert!(reply.message().contains(failed));
+    let list = format!("/secrets?{VERSION}");
+    let reply = site.get(people::NOBODY, &list).await;
+    site.refused(&reply, (403, "condition_attribute_missing"));
+    assert!(reply.message().contains("which is missing"));
     let signing = format!("/keys/signing?{VERSION}");
     let reply = site.get(people::NOBODY, &signing).await;
     site.refused(&reply, (403, "action_not_granted"));

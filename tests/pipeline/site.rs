@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::HeaderMap;
 use portcullis::clock::{Clock, SystemClock};
-use portcullis::config::{AuditSink, Limits};
+use portcullis::config::{AuditSink, Limits, MetadataQuestions};
 use portcullis::dev::people::{GroupsClaim, Person};
 use portcullis::dev::vault::JournalEntry;
 use portcullis::dev::world::{World, WorldSettings};
@@ -75,6 +75,7 @@ impl Clock for HandClock {
 /// What a site is made of.
 pub(crate) struct Setup {
     pub(crate) limits: Limits,
+    pub(crate) metadata: MetadataQuestions,
     pub(crate) groups: GroupsClaim,
     pub(crate) vault_host: &'static str,
     /// Where decision records go instead of a file of this site.
@@ -85,6 +86,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
+            metadata: MetadataQuestions::default(),
             groups: GroupsClaim::LeftOut,
             vault_host: "localhost",
             records: None,
@@ -102,6 +104,7 @@ impl Setup {
         let settings = WorldSettings {
             groups: self.groups,
             limits: self.limits,
+            metadata: self.metadata,
             vault_host: self.vault_host.into(),
             audit: AuditSink::File {
                 path: records.clone(),
@@ -347,6 +350,21 @@ impl Site {
         let before = self.seen_forwarded.fetch_add(1, Ordering::SeqCst);
         assert_eq!(self.world.vault.journal_len(), before + 1);
         (record, self.world.vault.journal().pop().unwrap())
+    }
+
+    /// What reached the vault since the last check.
+    pub(crate) fn news(&self) -> Vec<JournalEntry> {
+        let reached = self.world.vault.journal_len();
+        let seen = self.seen_forwarded.swap(reached, Ordering::SeqCst);
+        let new = usize::try_from(reached - seen).unwrap();
+        let mut all = self.world.vault.journal();
+        all.split_off(all.len() - new)
+    }
+
+    /// Waits until so many requests have reached the vault since the last check.
+    pub(crate) async fn until_news(&self, count: u64) {
+        let seen = self.seen_forwarded.load(Ordering::SeqCst);
+        soon(self.world.vault.reached(seen + count)).await;
     }
 
     /// Takes what has happened so far as given.

@@ -192,7 +192,11 @@ pub(crate) struct Http2(SendRequest<Full<Bytes>>);
 
 impl Http2 {
     pub(crate) async fn ask(&mut self, request: http::request::Builder) -> Reply {
-        let request: Request<Full<Bytes>> = request.body(Full::default()).unwrap();
+        self.send(request, Bytes::new()).await
+    }
+
+    pub(crate) async fn send(&mut self, request: http::request::Builder, body: Bytes) -> Reply {
+        let request: Request<Full<Bytes>> = request.body(Full::new(body)).unwrap();
         let response: Response<_> = soon(self.0.send_request(request)).await.unwrap();
         let (head, body) = response.into_parts();
         let body = soon(body.collect()).await.ok();

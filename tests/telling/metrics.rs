@@ -6,8 +6,8 @@ use std::time::Duration;
 use portcullis::audit::{AuditEvent, KvError};
 use portcullis::keyvault::{OperationKind, route};
 use portcullis::metrics::{
-    Cache, CacheResult, CodeClass, ConnectionResult, HandshakeFailure, LoadResult, Metrics, Names,
-    ObjectKind, RefreshResult, Source,
+    Cache, CacheResult, CodeClass, ConnectionResult, HandshakeFailure, InspectionResult,
+    LoadResult, MetadataResult, Metrics, Names, ObjectKind, RefreshResult, Source,
 };
 use portcullis::reason::{Reason, Verdict};
 
@@ -36,6 +36,8 @@ fn exercise(metrics: &Metrics) {
         Some(KvError::ForbiddenByRbac),
         Duration::from_millis(7),
     );
+    vault.metadata_fetched(MetadataResult::Timeout, Duration::from_millis(5));
+    vault.body_inspected(InspectionResult::Bad);
     metrics.decision_took(Duration::from_micros(3));
     metrics.request_took(operation, Duration::from_millis(9));
     metrics.cache(Cache::Token, CacheResult::Hit);
@@ -122,6 +124,7 @@ fn the_names_of_the_metrics_are_these() {
             "portcullis_audit_queue_depth",
             "portcullis_audit_records_total",
             "portcullis_authn_total",
+            "portcullis_body_inspections_total",
             "portcullis_build_info",
             "portcullis_cache_requests_total",
             "portcullis_challenges_total",
@@ -135,6 +138,8 @@ fn the_names_of_the_metrics_are_these() {
             "portcullis_jwks_last_success_timestamp_seconds",
             "portcullis_jwks_refresh_total",
             "portcullis_malformed_requests_total",
+            "portcullis_metadata_duration_seconds",
+            "portcullis_metadata_fetches_total",
             "portcullis_ready",
             "portcullis_request_duration_seconds",
             "portcullis_requests_total",

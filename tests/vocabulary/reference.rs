@@ -7,10 +7,10 @@ use std::path::Path;
 
 use portcullis::abac::vocabulary::{Azure, Known, Origin, Shape};
 use portcullis::abac::{Needs, Source};
-use portcullis::attributes::can_have;
-use portcullis::keyvault::DataAction;
+use portcullis::attributes::{can_have, suboperation};
+use portcullis::keyvault::{DataAction, ObjectType, OperationKind};
 
-use crate::{attribute, world};
+use crate::attribute;
 
 const BEGIN: &str = "<!-- Made from the vocabulary; a test compares. -->\n";
 const END: &str = "<!-- The end of what is made from the vocabulary. -->\n";
@@ -58,22 +58,36 @@ const fn azure(known: Known) -> &'static str {
 
 /// The data actions that can have it, if not all can.
 fn actions(known: Known) -> String {
-    let wanted = attribute(known);
-    let every = attribute(Known::VaultName);
-    let (with, without): (Vec<_>, Vec<_>) = DataAction::ALL
-        .iter()
-        .filter(|action| can_have(**action, &every))
-        .partition(|action| can_have(**action, &wanted));
-    if without.is_empty() {
+    let all = having(Known::VaultName);
+    let with = having(known);
+    if with == all {
         return "all".to_owned();
     }
-    let short = |action: &DataAction| {
-        let text = action
-            .as_str()
-            .trim_start_matches("Microsoft.KeyVault/vaults/");
-        text.trim_end_matches("/action").to_owned()
-    };
+    if let Origin::Metadata(object, _) = known.origin() {
+        let name = match object {
+            ObjectType::Certificate => Known::CertificateName,
+            ObjectType::Key => Known::KeyName,
+            ObjectType::Secret => Known::SecretName,
+        };
+        if with == having(name) {
+            return "those of `:name`".to_owned();
+        }
+    }
     with.into_iter().map(short).collect::<Vec<_>>().join(", ")
+}
+
+fn short(action: DataAction) -> String {
+    let text = action.as_str();
+    let text = text.trim_start_matches("Microsoft.KeyVault/vaults/");
+    text.trim_end_matches("/action").to_owned()
+}
+
+fn having(known: Known) -> Vec<DataAction> {
+    let wanted = attribute(known);
+    let actions = DataAction::ALL.iter().copied();
+    actions
+        .filter(|action| can_have(*action, &wanted))
+        .collect()
 }
 
 fn tables() -> String {
@@ -90,7 +104,7 @@ fn tables() -> String {
         );
         text.push_str("|---|---|---|---|---|---|\n");
         for &known in Known::ALL.iter().filter(|known| known.source() == source) {
-            let meaning = world::property(known).map_or("", |property| property.meaning());
+            let meaning = known.origin().meaning();
             writeln!(
                 text,
                 "| {} | {} | {} | {} | {meaning} | {} |",
@@ -101,6 +115,21 @@ fn tables() -> String {
                 actions(known)
             )
             .unwrap();
+        }
+    }
+    text.push_str(
+        "\n### Suboperations\n\n| suboperation | operation | data actions |\n|---|---|---|\n",
+    );
+    for &kind in OperationKind::ALL {
+        if let Some(name) = suboperation(kind) {
+            let row = kind.row();
+            let actions: Vec<_> = row
+                .data_actions
+                .iter()
+                .map(|action| short(*action))
+                .collect();
+            let (method, path, actions) = (row.method, row.template, actions.join(", "));
+            writeln!(text, "| `{name}` | `{method} {path}` | {actions} |").unwrap();
         }
     }
     text.push('\n');

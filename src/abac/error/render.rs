@@ -33,9 +33,12 @@ pub(super) fn shown(c: char) -> char {
 
 /// See [`ParseError::render`].
 pub(super) fn render(error: &ParseError, text: &str) -> String {
-    let line = text.split('\n').nth(error.line - 1).unwrap_or("");
+    let line = text
+        .split('\n')
+        .nth(error.line.saturating_sub(1))
+        .unwrap_or("");
     let line: Vec<char> = line.trim_end_matches('\r').chars().map(shown).collect();
-    let column = (error.column - 1).min(line.len());
+    let column = error.column.saturating_sub(1).min(line.len());
     let start = if line.len() > MAX_SHOWN {
         column.saturating_sub(SHOWN_BEFORE)
     } else {
@@ -45,7 +48,7 @@ pub(super) fn render(error: &ParseError, text: &str) -> String {
     let ellipsis = |cut: bool| if cut { "…" } else { "" };
     let part: String = line.get(start..end).unwrap_or(&[]).iter().collect();
 
-    let there = text.get(error.offset..error.offset + error.length);
+    let there = text.get(error.offset..error.offset.saturating_add(error.length));
     let there = there.unwrap_or("").split('\n').next().unwrap_or("");
     let width = there.chars().count().min(end - column).max(1);
     let indent = column - start + ellipsis(start > 0).chars().count();

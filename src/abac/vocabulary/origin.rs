@@ -40,27 +40,23 @@ impl Origin {
             | Self::Custom => Needs::NOTHING,
         }
     }
-}
 
-/// A part of a request line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line {
-    /// The name of an object.
-    Name(ObjectType),
-    /// The version of an object, if the path names one.
-    Version(ObjectType),
-    /// Whether the path is that of a deleted object.
-    IsDeleted(ObjectType),
-    /// The name of a certificate issuer.
-    Issuer,
-    /// The method.
-    Method,
-    /// `api-version`
-    ApiVersion,
-    /// `maxresults`
-    MaxResults,
-    /// Whether the path of an object names a version.
-    IsVersioned,
+    /// What the value is, in a few words.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Line(line) => line.meaning(),
+            Self::Body(_, part) | Self::Metadata(_, part) => match part {
+                Part::Property(property) => property.meaning(),
+                Part::Tags => "the tags",
+                Part::IsCurrent => "whether the version is the current one",
+            },
+            Self::Token(token) => token.meaning(),
+            Self::Connection(connection) => connection.meaning(),
+            Self::Configuration(setting) => setting.meaning(),
+            Self::Clock(reading) => reading.meaning(),
+            Self::Custom => "a custom security attribute of the caller",
+        }
+    }
 }
 
 /// A part of what is said about an object.
@@ -74,106 +70,100 @@ pub enum Part {
     IsCurrent,
 }
 
-/// A claim of the token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Token {
-    /// `oid`
-    ObjectId,
-    /// `appid` or `azp`
-    AppId,
-    /// `tid`
-    TenantId,
-    /// `idtyp`, in Azure RBAC's words.
-    PrincipalType,
-    /// `groups`
-    Groups,
-    /// `roles`
-    Roles,
-    /// `scp`
-    Scopes,
-    /// `amr`
-    AuthMethods,
-    /// `acr`
-    AuthContext,
-    /// How long ago `auth_time` was.
-    AuthAgeSeconds,
-    /// Whether the token is bound to a certificate.
-    IsCertificateBound,
-    /// The Kubernetes namespace.
-    Namespace,
-    /// The Kubernetes service account.
-    ServiceAccount,
-    /// The Kubernetes pod.
-    PodName,
-    /// The Kubernetes node.
-    NodeName,
+/// An enum whose variants are described in the reference as in the code.
+macro_rules! described {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident $(($payload:ty))?: $meaning:literal;)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $(#[doc = $meaning] $variant $(($payload))?,)+
+        }
+
+        impl $name {
+            /// What it is, in a few words.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant { .. } => $meaning,)+ }
+            }
+        }
+    };
 }
 
-/// A fact about the client's connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Connection {
-    /// The listener.
-    Listener,
-    /// The client's address.
-    Address,
-    /// The configured ranges that hold it.
-    Ranges,
-    /// Whether it came over a private link.
-    IsPrivateLink,
-    /// The private endpoint.
-    PrivateEndpoint,
-    /// The subnet.
-    Subnet,
-    /// The TLS version.
-    Protocol,
-    /// Whether the client showed a certificate.
-    IsMutual,
-    /// The issuer of that certificate.
-    CertificateIssuer,
-    /// Its subject.
-    CertificateSubject,
-    /// Its thumbprint.
-    CertificateThumbprint,
-    /// Its SPIFFE id.
-    SpiffeId,
-    /// The trust domain of that id.
-    TrustDomain,
+described! {
+    /// A part of a request line.
+    Line {
+        Name(ObjectType): "the name of an object";
+        Version(ObjectType): "the version of an object, if the path names one";
+        IsDeleted(ObjectType): "whether the path is that of a deleted object";
+        Issuer: "the name of a certificate issuer";
+        Method: "the method";
+        ApiVersion: "`api-version`";
+        MaxResults: "`maxresults`";
+        IsVersioned: "whether the path of an object names a version";
+    }
 }
 
-/// A setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Configuration {
-    /// The vault's name.
-    VaultName,
-    /// The vault's resource id.
-    VaultId,
-    /// The vault's region.
-    VaultLocation,
-    /// The vault's SKU.
-    VaultSku,
-    /// Whether the vault can be reached from public networks.
-    VaultPublicNetworkAccess,
-    /// Whether the vault has purge protection.
-    VaultEnablePurgeProtection,
-    /// Whether the vault has soft delete.
-    VaultEnableSoftDelete,
-    /// The vault's tags.
-    VaultTags,
-    /// The host name by which the request came.
-    RouteName,
-    /// The environment the proxy runs in.
-    Environment,
-    /// The region the proxy runs in.
-    Region,
+described! {
+    /// A claim of the token.
+    Token {
+        ObjectId: "`oid`";
+        AppId: "`appid` or `azp`";
+        TenantId: "`tid`";
+        PrincipalType: "`User`, or `ServicePrincipal` for every application";
+        Groups: "`groups`";
+        Roles: "`roles`";
+        Scopes: "`scp`";
+        AuthMethods: "`amr`";
+        AuthContext: "`acr`";
+        AuthAgeSeconds: "how many seconds ago `auth_time` was";
+        IsCertificateBound: "whether the token is bound to a certificate: never, bound tokens are refused";
+        Namespace: "the Kubernetes namespace";
+        ServiceAccount: "the Kubernetes service account";
+        PodName: "the Kubernetes pod";
+        NodeName: "the Kubernetes node";
+    }
 }
 
-/// A reading of the clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Clock {
-    /// Now, in UTC.
-    UtcNow,
-    /// The day of the week in the configured time zone.
-    DayOfWeek,
-    /// The hour there.
-    Hour,
+described! {
+    /// A fact about the client's connection.
+    Connection {
+        Listener: "the name of the listener";
+        Address: "the client's address";
+        Ranges: "the names of the configured ranges that hold the client's address";
+        IsPrivateLink: "whether it came over a private link";
+        PrivateEndpoint: "the resource id of the private endpoint that leads to the listener";
+        Subnet: "the resource id of the configured subnet";
+        Protocol: "the TLS version";
+        IsMutual: "whether the client showed a certificate";
+        CertificateIssuer: "the issuer of the client's certificate";
+        CertificateSubject: "the subject of the client's certificate";
+        CertificateThumbprint: "SHA-256 of the client's certificate, in lower-case hexadecimal";
+        SpiffeId: "the SPIFFE id in the client's certificate";
+        TrustDomain: "the trust domain of the SPIFFE id";
+    }
+}
+
+described! {
+    /// A setting.
+    Configuration {
+        VaultName: "the vault's name";
+        VaultId: "the vault's resource id";
+        VaultLocation: "the vault's region";
+        VaultSku: "the vault's SKU";
+        VaultPublicNetworkAccess: "whether the vault can be reached from public networks";
+        VaultEnablePurgeProtection: "whether the vault has purge protection";
+        VaultEnableSoftDelete: "whether the vault has soft delete";
+        VaultTags: "the vault's tags";
+        RouteName: "the host name by which the request came";
+        Environment: "the environment the proxy runs in";
+        Region: "the region the proxy runs in";
+    }
+}
+
+described! {
+    /// A reading of the clock.
+    Clock {
+        UtcNow: "now, in UTC";
+        DayOfWeek: "`Monday` to `Sunday`, in the configured time zone";
+        Hour: "0 to 23, in the configured time zone";
+    }
 }

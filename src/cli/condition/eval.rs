@@ -78,7 +78,7 @@ fn read(file: &Path) -> Result<String, Failure> {
 
 /// Every part of a condition with what it comes to, and what follows for an assignment.
 fn explain(text: &str, mode: Mode, imagined: &Imagined) -> Result<String, Failure> {
-    let expr = abac::parse(text, mode)?;
+    let expr = abac::parse(text, mode).map_err(|error| error.render(text))?;
     let trace = abac::trace(&expr, &imagined.as_context());
     let mut out = String::new();
     write_trace(&mut out, &trace, imagined, 0)?;

@@ -186,20 +186,20 @@ impl Pipeline {
         learned: &mut Learned,
         trail: &mut Trail,
     ) -> Result<Operation, Rejection> {
-        let needs_body = undecided.needs.contains(Needs::BODY);
+        let needs_body = undecided.needs().contains(Needs::BODY);
         if needs_body && learned.body.is_yet_to_come() {
-            let found = self.read_body(&undecided.operation, asked, body, trail);
+            let found = self.read_body(undecided.operation(), asked, body, trail);
             learned.body = found.await?.map(Arc::new).into();
-            return Ok(undecided.operation);
+            return Ok(undecided.into_operation());
         }
         if learned.metadata.is_yet_to_come()
             && let Some(inspection) = undecided.inspection()
         {
-            let writes = undecided.operation.kind().is_write();
+            let writes = undecided.operation().kind().is_write();
             let found = self.inspect(&inspection, writes, asked, trail).await?;
             let version = found.as_ref().and_then(|found| found.version.clone());
             learned.metadata = found.into();
-            let operation = undecided.operation;
+            let operation = undecided.into_operation();
             return Ok(match version {
                 Some(version) => operation.pinned(version),
                 None => operation,
