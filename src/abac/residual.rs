@@ -141,8 +141,8 @@ impl Residual {
     /// Why it does not hold for a request; `None` if it does, or if it was made as a constant and
     /// no part of a condition says why.
     ///
-    /// Of an `AND` it is the first part that does not hold; of an `OR` the first that is more than
-    /// a test for an action or a suboperation, if there is one.
+    /// It is a part that comes to the same as the whole: of an `AND` the first one, of an `OR` the
+    /// first that is more than a test for an action or a suboperation, if there is one.
     pub fn blame(&self, suboperation: Option<&str>, attributes: &dyn Attributes) -> Option<Blame> {
         let scene = Scene {
             suboperation,
@@ -168,6 +168,25 @@ impl Residual {
             expression: expr.to_string().into(),
             missing,
         })
+    }
+
+    /// Whether it may come to `wanted`, whatever the things turn out to be that are yet to be fetched.
+    ///
+    /// More may be pending than can change the outcome: `a AND b` never holds if nobody can say
+    /// whether `a` does, be `b` what it may.
+    pub fn may_come_to(
+        &self,
+        wanted: bool,
+        suboperation: Option<&str>,
+        attributes: &dyn Attributes,
+    ) -> bool {
+        self.is_open_to(
+            wanted,
+            Scene {
+                suboperation,
+                attributes,
+            },
+        )
     }
 
     const fn free(part: Part) -> Self {
@@ -332,22 +351,47 @@ impl Residual {
         }
     }
 
+    fn is_open_to(&self, wanted: bool, scene: Scene<'_>) -> bool {
+        match &self.part {
+            Part::All(parts) if wanted => parts.iter().all(|part| part.is_open_to(true, scene)),
+            Part::Any(parts) if !wanted => parts.iter().all(|part| part.is_open_to(false, scene)),
+            Part::All(parts) | Part::Any(parts) => {
+                parts.iter().any(|part| part.is_open_to(wanted, scene))
+            }
+            Part::Not(inner) => inner.is_open_to(!wanted, scene),
+            Part::Constant(..)
+            | Part::Mixed(_)
+            | Part::SubOperation(_)
+            | Part::Exists(_)
+            | Part::Compare(_) => {
+                let truth = self.truth(scene);
+                matches!(truth, Truth::Pending(_)) || truth == Truth::from(wanted)
+            }
+        }
+    }
+
     /// The leaf that keeps it from being true (or false, if that is `wanted`), and whether the
     /// leaf would have to be false for that.
     fn culprit(&self, wanted: bool, scene: Scene<'_>) -> Option<(Expr, bool)> {
+        let whole = self.truth(scene);
+        let decides = |part: &&Self| match whole {
+            Truth::Pending(_) => !part.is_open_to(wanted, scene),
+            Truth::True | Truth::False | Truth::Undefined => part.truth(scene) == whole,
+        };
         let hinders = |part: &&Self| part.truth(scene) != Truth::from(wanted);
         let leaf = match &self.part {
             Part::Constant(_, origin) => {
                 let Origin { leaf, negated } = origin.as_ref()?;
                 return Some(((**leaf).clone(), negated ^ !wanted));
             }
-            Part::All(parts) if wanted => return parts.iter().find(hinders)?.culprit(true, scene),
+            Part::All(parts) if wanted => return parts.iter().find(decides)?.culprit(true, scene),
             Part::Any(parts) if !wanted => {
-                return parts.iter().find(hinders)?.culprit(false, scene);
+                return parts.iter().find(decides)?.culprit(false, scene);
             }
             Part::All(parts) | Part::Any(parts) => {
-                return first_test(parts.iter())?.culprit(wanted, scene);
+                return first_test(parts.iter().filter(decides))?.culprit(wanted, scene);
             }
+            // Its readings may differ, and then no part comes to the same.
             Part::Mixed(operands) => {
                 return first_test(operands.parts().filter(hinders))?.culprit(wanted, scene);
             }

@@ -230,16 +230,23 @@ impl Actions {
         group.map(|(_, residual)| residual)
     }
 
-    /// Whether a request is given `action`.
-    pub(super) fn truth(
+    /// Whether a request is given `action`, to whoever only wants to know whether it comes to
+    /// `hoped`: pending only while that may be.
+    pub(super) fn settled(
         &self,
+        hoped: bool,
         action: DataAction,
         suboperation: Option<&str>,
         request: &dyn Attributes,
     ) -> Truth {
-        match self.residual(action) {
-            Some(residual) => residual.evaluate(suboperation, request),
-            None => self.held.contains(action).into(),
+        let Some(residual) = self.residual(action) else {
+            return self.held.contains(action).into();
+        };
+        match residual.evaluate(suboperation, request) {
+            Truth::Pending(_) if !residual.may_come_to(hoped, suboperation, request) => {
+                Truth::Undefined
+            }
+            truth => truth,
         }
     }
 

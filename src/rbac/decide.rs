@@ -229,7 +229,7 @@ impl<'a> Question<'a> {
     fn holds(&self, grant: &Grant, action: DataAction) -> Truth {
         match &grant.actions {
             Some(actions) if grant.validity.contains(self.facts.now) => {
-                actions.truth(action, self.suboperation, &self.attributes(action))
+                actions.settled(true, action, self.suboperation, &self.attributes(action))
             }
             Some(_) | None => Truth::False,
         }

@@ -60,14 +60,15 @@ impl Deny {
         })
     }
 
-    /// Whether the condition under which it takes `action` away holds.
+    /// Whether the condition under which it takes `action` away holds; pending only if it may turn
+    /// out not to.
     pub(super) fn truth(
         &self,
         action: DataAction,
         suboperation: Option<&str>,
         request: &dyn Attributes,
     ) -> Truth {
-        self.actions.truth(action, suboperation, request)
+        self.actions.settled(false, action, suboperation, request)
     }
 
     /// Why it took `action` away although its condition did not come true; `None` if it did.

@@ -234,7 +234,7 @@ impl Question<'_> {
             return Kind::Expired;
         }
         let request = self.attributes(data_action);
-        match actions.truth(data_action, self.suboperation, &request) {
+        match actions.settled(true, data_action, self.suboperation, &request) {
             Truth::Undefined if actions.unreadable.contains(data_action) => Kind::Unreadable,
             Truth::Undefined => Kind::Undefined,
             // What is true has been granted, and what is pending has been waited for.

@@ -108,7 +108,7 @@ fn the_evaluators_agree_on_conditions_of_seed_4() {
 #[test]
 fn what_is_decided_before_fetching_stays_whatever_is_fetched() {
     let mut dice = Dice(5);
-    let (mut pending, mut decided) = (0_u64, 0_u64);
+    let (mut pending, mut decided, mut ruled_out) = (0_u64, 0_u64, 0_u64);
     for _ in 0..conditions() {
         let expr = generator::expr(&mut dice, 3);
         let mut world = generator::world(&mut dice);
@@ -120,6 +120,15 @@ fn what_is_decided_before_fetching_stays_whatever_is_fetched() {
         if let Truth::Pending(needs) = plain {
             assert!(!needs.is_empty());
             pending += 1;
+            for wanted in [true, false] {
+                if residual.may_come_to(wanted, world.suboperation, &world) {
+                    continue;
+                }
+                ruled_out += 1;
+                let revealed = generator::reveal(&mut dice, &world);
+                let later = naive::evaluate(&expr, &revealed);
+                assert_ne!(later, Some(wanted), "{expr}\n{world:#?}\n{revealed:#?}");
+            }
             continue;
         }
         decided += 1;
@@ -137,6 +146,7 @@ fn what_is_decided_before_fetching_stays_whatever_is_fetched() {
         pending > 0 && decided > pending / 10,
         "{pending} pending, {decided} decided"
     );
+    assert!(ruled_out > 0);
 }
 
 #[test]

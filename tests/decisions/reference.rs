@@ -5,7 +5,7 @@
 
 use std::time::SystemTime;
 
-use portcullis::abac::{Context, Mode, Truth, evaluate, parse};
+use portcullis::abac::{Context, Expr, Mode, Truth, evaluate, parse};
 use portcullis::attributes::{Facts, RequestAttributes, suboperation};
 use portcullis::keyvault::{DataAction, ObjectType, Operation};
 use portcullis::principal::{ObjectId, TokenGroups};
@@ -98,10 +98,10 @@ struct World<'a> {
 
 impl World<'_> {
     /// What a condition comes to; undefined if it cannot be read.
-    fn truth(&self, condition: &ConditionText, mode: Mode, action: DataAction) -> Truth {
+    fn truth(&self, condition: &ConditionText, mode: Mode, action: DataAction) -> Outlook {
         let read = is_readable(condition).then(|| parse(&condition.text, mode));
         let Some(Ok(expr)) = read else {
-            return Truth::Undefined;
+            return Truth::Undefined.into();
         };
         let attributes = RequestAttributes {
             operation: self.request.operation,
@@ -114,17 +114,17 @@ impl World<'_> {
             suboperation: suboperation(self.request.operation.kind()),
             attributes: &attributes,
         };
-        evaluate(&expr, &context)
+        Outlook::of(&expr, &context)
     }
 
     /// Whether some entry covers the action under a condition that holds.
-    fn entries(&self, permissions: &[Permission], action: DataAction) -> Truth {
+    fn entries(&self, permissions: &[Permission], action: DataAction) -> Outlook {
         let covering = permissions.iter().filter(|p| covers(p, action));
         let truths = covering.map(|p| match &p.condition {
-            None => Truth::True,
+            None => Truth::True.into(),
             Some(condition) => self.truth(condition, Mode::Compatible, action),
         });
-        truths.fold(Truth::False, Truth::or)
+        truths.fold(Truth::False.into(), Outlook::or)
     }
 
     fn grants(&self, assignment: &RoleAssignment, action: DataAction) -> Option<bool> {
@@ -171,10 +171,11 @@ impl World<'_> {
         let overlaid = overlaid.into_iter().flatten().map(|c| (c, Mode::Strict));
         let conditions = own.chain(pim).chain(overlaid);
         let truths = conditions.map(|(c, mode)| self.truth(c, mode, action));
-        match truths.fold(self.entries(&role.permissions, action), Truth::and) {
+        let outlook = truths.fold(self.entries(&role.permissions, action), Outlook::and);
+        match outlook.truth {
             Truth::True => Some(true),
-            Truth::False | Truth::Undefined => Some(false),
-            Truth::Pending(_) => None,
+            Truth::Pending(_) if outlook.may_hold => None,
+            Truth::False | Truth::Undefined | Truth::Pending(_) => Some(false),
         }
     }
 
@@ -208,11 +209,14 @@ impl World<'_> {
             return Some(true);
         }
         let own = deny.condition.as_ref();
-        let own = own.map_or(Truth::True, |c| self.truth(c, Mode::Compatible, action));
-        match self.entries(&deny.permissions, action).and(own) {
-            Truth::True | Truth::Undefined => Some(true),
+        let own = own.map_or(Truth::True.into(), |c| {
+            self.truth(c, Mode::Compatible, action)
+        });
+        let outlook = self.entries(&deny.permissions, action).and(own);
+        match outlook.truth {
             Truth::False => Some(false),
-            Truth::Pending(_) => None,
+            Truth::Pending(_) if outlook.may_fail => None,
+            Truth::True | Truth::Undefined | Truth::Pending(_) => Some(true),
         }
     }
 
@@ -293,5 +297,56 @@ fn collection(object_type: ObjectType) -> &'static str {
         ObjectType::Certificate => "certificates",
         ObjectType::Key => "keys",
         ObjectType::Secret => "secrets",
+    }
+}
+
+/// What a condition comes to, and what it may come to when all is fetched.
+#[derive(Clone, Copy)]
+struct Outlook {
+    truth: Truth,
+    may_hold: bool,
+    may_fail: bool,
+}
+
+impl From<Truth> for Outlook {
+    fn from(truth: Truth) -> Self {
+        let pending = matches!(truth, Truth::Pending(_));
+        Self {
+            truth,
+            may_hold: pending || truth == Truth::True,
+            may_fail: pending || truth == Truth::False,
+        }
+    }
+}
+
+impl Outlook {
+    fn of(expr: &Expr, context: &Context<'_>) -> Self {
+        let of = |part: &Expr| Self::of(part, context);
+        match expr {
+            Expr::All(parts) => parts.iter().map(of).fold(Truth::True.into(), Self::and),
+            Expr::Any(parts) => parts.iter().map(of).fold(Truth::False.into(), Self::or),
+            Expr::Not(part) => of(part).negate(),
+            other => evaluate(other, context).into(),
+        }
+    }
+
+    fn negate(self) -> Self {
+        Self {
+            truth: self.truth.negate(),
+            may_hold: self.may_fail,
+            may_fail: self.may_hold,
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            truth: self.truth.and(other.truth),
+            may_hold: self.may_hold && other.may_hold,
+            may_fail: self.may_fail || other.may_fail,
+        }
+    }
+
+    fn or(self, other: Self) -> Self {
+        self.negate().and(other.negate()).negate()
     }
 }

@@ -25,7 +25,8 @@ const TAGS: &str = "\
 const OWNER: &str = "\
     @Request[Microsoft.KeyVault/vaults/secrets/tags:owner<$key_case_sensitive$>] StringLike \
     '*@contoso.com'";
-const ENABLED: &str = "@Request[Microsoft.KeyVault/vaults/secrets:enabled] BoolEquals true";
+/// The first of two alternatives, which is the one that is named if both fail.
+const ENABLED: &str = "NOT Exists @Request[Microsoft.KeyVault/vaults/secrets:enabled]";
 
 /// The end of 2027 and the beginning of 2028, in seconds.
 const BEFORE_2028: u64 = 1_830_297_599;
@@ -191,7 +192,8 @@ async fn keys_are_made_in_hardware_and_strong() {
         (json!({ "kty": "RSA", "key_size": 4096 }), rsa),
         (json!({ "kty": "EC", "crv": "P-521" }), rsa),
         (json!({ "kty": "RSA-HSM", "key_size": 2048 }), size),
-        (json!({ "kty": "EC-HSM", "crv": "P-256" }), curve),
+        // Of alternatives that all fail the first is named.
+        (json!({ "kty": "EC-HSM", "crv": "P-256" }), rsa),
     ] {
         false_because(create(&gate, &weak).await, clause);
     }
