@@ -242,11 +242,12 @@ impl Actions {
         let Some(residual) = self.residual(action) else {
             return self.held.contains(action).into();
         };
-        match residual.evaluate(suboperation, request) {
-            Truth::Pending(_) if !residual.may_come_to(hoped, suboperation, request) => {
-                Truth::Undefined
-            }
-            truth => truth,
+        let truth = residual.evaluate(suboperation, request);
+        let is_pending = matches!(truth, Truth::Pending(_));
+        if is_pending && !residual.may_come_to(hoped, suboperation, request) {
+            Truth::Undefined
+        } else {
+            truth
         }
     }
 

@@ -306,12 +306,13 @@ fn is_question(entry: &&JournalEntry) -> bool {
 /// The proxy looks at metadata, and at nothing else, before it decides.
 fn assert_tells_no_value(question: &JournalEntry) {
     let path = segments(question);
-    let harmless = match path.as_slice() {
-        ["secrets", _, "versions"] => true,
-        ["deletedsecrets" | "deletedkeys" | "deletedcertificates", _] => true,
-        ["keys" | "certificates", _] | ["keys" | "certificates", _, _] => true,
-        _ => false,
-    };
+    let harmless = matches!(
+        path.as_slice(),
+        ["secrets", _, "versions"]
+            | ["deletedsecrets" | "deletedkeys" | "deletedcertificates", _]
+            | ["keys" | "certificates", _]
+            | ["keys" | "certificates", _, _]
+    );
     assert!(harmless && question.method == "GET", "{question:?}");
 }
 
