@@ -70,8 +70,11 @@ fn errors(text: &str) -> ConfigErrors {
     parse(text).expect_err("an error was expected")
 }
 
-/// Every file of `config`: configurations, and overlays, which are named so.
-fn all_examples() -> (Vec<(PathBuf, String)>, Vec<(PathBuf, String)>) {
+/// A file and what it says.
+type Example = (PathBuf, String);
+
+/// Every file of `config`: overlays, which are named so, and configurations.
+fn all_examples() -> (Vec<Example>, Vec<Example>) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     let mut examples: Vec<_> = fs::read_dir(directory)
         .unwrap()
@@ -79,14 +82,14 @@ fn all_examples() -> (Vec<(PathBuf, String)>, Vec<(PathBuf, String)>) {
         .map(|path| (path.clone(), fs::read_to_string(&path).unwrap()))
         .collect();
     examples.sort();
-    let is_overlay = |(path, _): &(PathBuf, String)| {
+    let is_overlay = |(path, _): &Example| {
         let name = path.file_name().unwrap().to_str().unwrap();
         name.starts_with("overlay.")
     };
     examples.into_iter().partition(is_overlay)
 }
 
-fn examples() -> Vec<(PathBuf, String)> {
+fn examples() -> Vec<Example> {
     let (_, examples) = all_examples();
     assert!(examples.len() >= 3);
     examples
