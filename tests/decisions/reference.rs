@@ -326,7 +326,11 @@ impl Outlook {
             Expr::All(parts) => parts.iter().map(of).fold(Truth::True.into(), Self::and),
             Expr::Any(parts) => parts.iter().map(of).fold(Truth::False.into(), Self::or),
             Expr::Not(part) => of(part).negate(),
-            other => evaluate(other, context).into(),
+            Expr::Mixed(_)
+            | Expr::Action(_)
+            | Expr::SubOperation(_)
+            | Expr::Exists(_)
+            | Expr::Compare(_) => evaluate(expr, context).into(),
         }
     }
 
