@@ -267,7 +267,7 @@ fn administer(
 
 fn inspector(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> Inspector {
     let (clock, metrics) = (Arc::clone(clock), Arc::clone(metrics));
-    Inspector::new(config.metadata, config.vaults.len(), clock, metrics)
+    Inspector::new(config.metadata.clone(), config.vaults.len(), clock, metrics)
 }
 
 fn vault_scope(vault: &config::Vault) -> VaultScope {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Zone;
-use crate::keyvault::{Authority, VaultName};
+use crate::keyvault::{ApiVersion, Authority, VaultName};
 use crate::principal::TenantId;
 use crate::rbac::{ManagementGroup, Scope};
 
@@ -349,8 +349,13 @@ pub struct Limits {
 }
 
 /// How the metadata of objects is asked for when a condition depends on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetadataQuestions {
+    /// The api-version of the questions.
+    ///
+    /// SECURITY: not the caller's. Older ones leave properties out, and a property that is left out
+    /// must not pass for one that the object lacks.
+    pub api_version: ApiVersion,
     /// How long the answers to one request's questions may take in all.
     pub timeout: Duration,
     /// How long an answer is remembered; zero remembers none.
@@ -363,6 +368,7 @@ impl Default for MetadataQuestions {
     /// The defaults of `config/portcullis.example.toml`, where each has its reason.
     fn default() -> Self {
         Self {
+            api_version: ApiVersion::latest(),
             timeout: Duration::from_secs(2),
             remembered_for: Duration::from_secs(5),
             max_remembered: 10_000,

@@ -112,6 +112,25 @@ impl Known {
         }
     }
 
+    /// Whether its values are names that are read without regard to case:
+    /// [`Scalar::Name`](super::Scalar::Name).
+    pub const fn is_name(self) -> bool {
+        match self.origin() {
+            Origin::Line(line) => matches!(line, Line::Name(_) | Line::Issuer),
+            Origin::Body(_, part) | Origin::Metadata(_, part) => match part {
+                Part::Property(property) => property.is_name(),
+                Part::Tags | Part::IsCurrent => false,
+            },
+            Origin::Connection(fact) => {
+                matches!(fact, Connection::PrivateEndpoint | Connection::Subnet)
+            }
+            Origin::Configuration(setting) => {
+                matches!(setting, Configuration::VaultName | Configuration::VaultId)
+            }
+            Origin::Token(_) | Origin::Clock(_) | Origin::Custom => false,
+        }
+    }
+
     /// Whether it may have several values. The list of a dictionary's keys always may.
     pub const fn is_list(self) -> bool {
         matches!(self.shape(), Shape::Many(_) | Shape::Custom)

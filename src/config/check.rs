@@ -63,6 +63,7 @@ impl Check<'_> {
         let extra_query_parameters = self.parameters(&parameters);
         let network = self.network(raw.network);
         let deployment = self.deployment(raw.deployment);
+        let metadata = self.metadata(&raw.metadata);
         self.unique("/listener", "name");
         self.unique("/issuer", "name");
         self.unique("/vault", "name");
@@ -79,10 +80,20 @@ impl Check<'_> {
             audit: audit?,
             log: log?,
             limits: limits(&raw.limits),
-            metadata: metadata(&raw.metadata),
+            metadata: metadata?,
             extra_query_parameters,
             network: network?,
             deployment: deployment?,
+        })
+    }
+
+    fn metadata(&mut self, raw: &RawMetadata) -> Option<MetadataQuestions> {
+        let version = Some(raw.api_version.as_str());
+        Some(MetadataQuestions {
+            api_version: self.read("/metadata", "api_version", version, str::parse)?,
+            timeout: Duration::from_millis(raw.timeout_milliseconds),
+            remembered_for: Duration::from_secs(raw.cache_seconds),
+            max_remembered: raw.max_cached_answers,
         })
     }
 
@@ -398,13 +409,5 @@ fn limits(raw: &RawLimits) -> Limits {
         pool_idle_timeout: Duration::from_secs(raw.pool_idle_timeout_seconds),
         pool_max_idle: raw.pool_max_idle_connections,
         drain_grace: Duration::from_secs(raw.drain_grace_seconds),
-    }
-}
-
-const fn metadata(raw: &RawMetadata) -> MetadataQuestions {
-    MetadataQuestions {
-        timeout: Duration::from_millis(raw.timeout_milliseconds),
-        remembered_for: Duration::from_secs(raw.cache_seconds),
-        max_remembered: raw.max_cached_answers,
     }
 }

@@ -333,6 +333,8 @@ pub(super) struct RawLimits {
 #[derive(Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawMetadata {
+    /// The api-version of the questions; a vault of another cloud may know older ones only.
+    pub(super) api_version: String,
     /// How long the answers to one request's questions may take in all.
     #[schemars(range(min = 1, max = 60_000))]
     pub(super) timeout_milliseconds: u64,
@@ -469,6 +471,7 @@ impl Default for RawMetadata {
     fn default() -> Self {
         let questions = MetadataQuestions::default();
         Self {
+            api_version: questions.api_version.as_str().into(),
             timeout_milliseconds: u64::try_from(questions.timeout.as_millis()).unwrap_or(u64::MAX),
             cache_seconds: questions.remembered_for.as_secs(),
             max_cached_answers: questions.max_remembered,

@@ -315,7 +315,7 @@ fn configuration(
             filter: "info".into(),
         },
         limits: settings.limits.clone(),
-        metadata: settings.metadata,
+        metadata: settings.metadata.clone(),
         extra_query_parameters: Vec::new(),
         network: settings.network.clone(),
         deployment: settings.deployment.clone(),

@@ -138,6 +138,11 @@ impl FromStr for VaultName {
 pub struct ApiVersion(Box<str>);
 
 impl ApiVersion {
+    /// The newest version that is no preview, as of this writing.
+    pub fn latest() -> Self {
+        Self("2026-04-01".into())
+    }
+
     /// The version as it was written.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -37,6 +37,7 @@ use writes::Writes;
 pub struct Inspector {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
+    api_version: ApiVersion,
     timeout: Duration,
     remembered_for: Duration,
     remembered: Cache<Key, Remembered>,
@@ -75,8 +76,6 @@ struct Key {
     name: Box<str>,
     version: Option<ObjectVersion>,
     wants_current: bool,
-    /// Older ones leave properties out.
-    api_version: ApiVersion,
     /// SECURITY: a question that is under way when a write passes ends up under a number that nobody
     /// asks for again.
     writes_before: u64,
@@ -120,6 +119,7 @@ impl Inspector {
         Self {
             clock,
             metrics,
+            api_version: questions.api_version,
             timeout: questions.timeout,
             remembered_for: questions.remembered_for,
             remembered,
@@ -200,7 +200,6 @@ impl Inspector {
             name: name.into(),
             version: inspection.version().cloned(),
             wants_current: inspection.wants_current(),
-            api_version: inspection.api_version().clone(),
             writes_before: self.writes.so_far(asker.vault, name),
         }
     }
@@ -215,6 +214,7 @@ impl Inspector {
         let began = Instant::now();
         let fetch = Fetch {
             inspection,
+            api_version: &self.api_version,
             upstream: asker.upstream,
             token: asker.token,
             deadline,

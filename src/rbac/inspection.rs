@@ -19,7 +19,6 @@ pub struct Inspection {
     name: ObjectName,
     version: Option<ObjectVersion>,
     wants_current: bool,
-    api_version: ApiVersion,
 }
 
 /// One of the questions that an [`Inspection`] may take.
@@ -58,7 +57,6 @@ impl Inspection {
             name: operation.name()?.clone(),
             version: operation.version().cloned(),
             wants_current,
-            api_version: operation.query().api_version().clone(),
         })
     }
 
@@ -87,11 +85,6 @@ impl Inspection {
         self.wants_current
     }
 
-    /// The api-version of the request, which is also that of the questions.
-    pub const fn api_version(&self) -> &ApiVersion {
-        &self.api_version
-    }
-
     /// Whether the object is looked up in the list of its versions.
     pub fn is_listed(&self) -> bool {
         self.object_type == ObjectType::Secret && !self.is_deleted
@@ -114,11 +107,11 @@ impl Inspection {
         path
     }
 
-    /// The path and query of a question.
-    pub fn path_and_query(&self, question: InspectionStep<'_>) -> String {
+    /// The path and query of a question that is asked in `api_version`.
+    pub fn path_and_query(&self, question: InspectionStep<'_>, api_version: &ApiVersion) -> String {
         let mut target = self.path(question);
         target.push_str("?api-version=");
-        target.push_str(self.api_version.as_str());
+        target.push_str(api_version.as_str());
         if let InspectionStep::Page(token) = question {
             target.push_str("&$skiptoken=");
             target.push_str(token.as_str());
@@ -138,7 +131,7 @@ mod tests {
     fn undecided(kind: OperationKind, version: &str, needs: Needs) -> Undecided {
         let row = kind.row();
         let method = row.method.as_str().parse().unwrap();
-        let path = row.template.replace("{name}", "N-1");
+        let path = row.template.replace("{name}", "N1");
         let path = path.replace("{sas}", "s").replace("{version}", version);
         let operation = route::parse(&method, &path, Some("api-version=7.4&maxresults=3"), &[]);
         Undecided {
@@ -147,47 +140,51 @@ mod tests {
         }
     }
 
+    fn in_version() -> ApiVersion {
+        "7.6".parse().unwrap()
+    }
+
     fn asked(kind: OperationKind, version: &str) -> String {
         let undecided = undecided(kind, version, Needs::METADATA);
         undecided
             .inspection()
             .unwrap()
-            .path_and_query(InspectionStep::First)
+            .path_and_query(InspectionStep::First, &in_version())
     }
 
     #[test]
     fn the_metadata_of_every_type_is_asked_for_where_it_is() {
         use OperationKind as Kind;
         for (kind, version, expected) in [
-            (Kind::SecretGet, "", "/secrets/N-1/versions?api-version=7.4"),
+            (Kind::SecretGet, "", "/secrets/N1/versions?api-version=7.6"),
             (
                 Kind::SecretGet,
                 VERSION,
-                "/secrets/N-1/versions?api-version=7.4",
+                "/secrets/N1/versions?api-version=7.6",
             ),
-            (Kind::SecretSet, "", "/secrets/N-1/versions?api-version=7.4"),
+            (Kind::SecretSet, "", "/secrets/N1/versions?api-version=7.6"),
             (
                 Kind::SecretRecover,
                 "",
-                "/deletedsecrets/N-1?api-version=7.4",
+                "/deletedsecrets/N1?api-version=7.6",
             ),
-            (Kind::KeySign, "", "/keys/N-1?api-version=7.4"),
-            (Kind::KeyRotate, "", "/keys/N-1?api-version=7.4"),
-            (Kind::KeyPurge, "", "/deletedkeys/N-1?api-version=7.4"),
+            (Kind::KeySign, "", "/keys/N1?api-version=7.6"),
+            (Kind::KeyRotate, "", "/keys/N1?api-version=7.6"),
+            (Kind::KeyPurge, "", "/deletedkeys/N1?api-version=7.6"),
             (
                 Kind::CertificatePolicyGet,
                 "",
-                "/certificates/N-1?api-version=7.4",
+                "/certificates/N1?api-version=7.6",
             ),
             (
                 Kind::CertificateGetDeleted,
                 "",
-                "/deletedcertificates/N-1?api-version=7.4",
+                "/deletedcertificates/N1?api-version=7.6",
             ),
         ] {
             assert_eq!(asked(kind, version), expected, "{kind:?}");
         }
-        let versioned = format!("/keys/N-1/{VERSION}?api-version=7.4");
+        let versioned = format!("/keys/N1/{VERSION}?api-version=7.6");
         assert_eq!(asked(Kind::KeySign, VERSION), versioned);
     }
 
@@ -217,9 +214,9 @@ mod tests {
                         route::parse(&http::Method::GET, &path, Some("api-version=7.4"), &[]);
                     assert_ne!(asked.unwrap().kind(), OperationKind::SecretGet, "{path}");
                 }
-                let page = inspection.path_and_query(InspectionStep::Page(&token));
+                let page = inspection.path_and_query(InspectionStep::Page(&token), &in_version());
                 assert!(
-                    page.ends_with("?api-version=7.4&$skiptoken=a%2Fb"),
+                    page.ends_with("?api-version=7.6&$skiptoken=a%2Fb"),
                     "{page}"
                 );
             }
@@ -235,8 +232,8 @@ mod tests {
         );
         let inspection = undecided.inspection().unwrap();
         assert!(inspection.wants_current());
-        let current = inspection.path_and_query(InspectionStep::Current);
-        assert_eq!(current, "/keys/N-1?api-version=7.4");
+        let current = inspection.path_and_query(InspectionStep::Current, &in_version());
+        assert_eq!(current, "/keys/N1?api-version=7.6");
     }
 
     #[test]

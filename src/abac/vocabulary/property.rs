@@ -65,3 +65,19 @@ properties! {
     ExpiryDays:              "`attributes.expiryTime` of a rotation policy, if it is whole days";
     AutoRotate:              "whether a rotation policy rotates the key by itself";
 }
+
+impl Property {
+    /// Whether its values are names that the vault may read without regard to case.
+    pub const fn is_name(self) -> bool {
+        matches!(
+            self,
+            Self::Algorithm
+                | Self::Curve
+                | Self::DnsNames
+                | Self::IssuerName
+                | Self::KeyOps
+                | Self::KeyType
+                | Self::KeyUsage
+        )
+    }
+}

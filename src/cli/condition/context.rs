@@ -163,7 +163,7 @@ impl Attributes for Imagined {
             form,
             known,
         } = attribute;
-        let expected = known.and_then(Known::value_type);
+        let kind = Kind::of(*known);
         let dictionary = || self.get(*source, path).and_then(Value::as_object);
         let found: Vec<&Value> = match form {
             Form::Bare => self.get(*source, path).into_iter().collect(),
@@ -196,7 +196,7 @@ impl Attributes for Imagined {
                 std::slice::from_ref(value)
             }
         });
-        self::found(elements.map(|value| scalar(value, expected)).collect())
+        self::found(elements.map(|value| scalar(value, kind)).collect())
     }
 }
 
@@ -210,17 +210,36 @@ fn found(mut scalars: Vec<Scalar<'_>>) -> Lookup<'_> {
     }
 }
 
-/// A value as the attribute's type wants it. What does not fit stays as it is, so that the
-/// comparison is undefined as it would be in Azure.
-fn scalar(value: &Value, expected: Option<ValueType>) -> Scalar<'_> {
+/// What the text of an attribute stands for in a request.
+#[derive(Clone, Copy)]
+enum Kind {
+    DateTime,
+    Guid,
+    Name,
+    Text,
+}
+
+impl Kind {
+    fn of(known: Option<Known>) -> Self {
+        match known.and_then(Known::value_type) {
+            Some(ValueType::DateTime) => Self::DateTime,
+            Some(ValueType::Guid) => Self::Guid,
+            _ if known.is_some_and(Known::is_name) => Self::Name,
+            _ => Self::Text,
+        }
+    }
+}
+
+/// A value as a request has it. What does not fit stays as it is, so that the comparison is
+/// undefined as it would be in Azure.
+fn scalar(value: &Value, kind: Kind) -> Scalar<'_> {
     match value {
         Value::String(text) => {
-            let converted = if expected == Some(ValueType::DateTime) {
-                text.parse().ok().map(Scalar::DateTime)
-            } else if expected == Some(ValueType::Guid) {
-                text.parse().ok().map(Scalar::Guid)
-            } else {
-                None
+            let converted = match kind {
+                Kind::DateTime => text.parse().ok().map(Scalar::DateTime),
+                Kind::Guid => text.parse().ok().map(Scalar::Guid),
+                Kind::Name => Some(Scalar::Name(Cow::Borrowed(text))),
+                Kind::Text => None,
             };
             converted.unwrap_or(Scalar::Text(Cow::Borrowed(text)))
         }

@@ -7,6 +7,7 @@ use super::error::{MetadataDefect, MetadataError};
 use super::versions::{Page, Versions, version_in};
 use crate::attributes::Metadata;
 use crate::json::Json;
+use crate::keyvault::ApiVersion;
 use crate::proxy::properties;
 use crate::proxy::upstream::Upstream;
 use crate::rbac::{Inspection, InspectionStep};
@@ -21,6 +22,7 @@ const MAX_PAGES: usize = 20;
 /// What is needed to ask.
 pub(super) struct Fetch<'a> {
     pub(super) inspection: &'a Inspection,
+    pub(super) api_version: &'a ApiVersion,
     pub(super) upstream: &'a Upstream,
     pub(super) token: &'a BearerToken,
     pub(super) deadline: Instant,
@@ -101,7 +103,13 @@ impl Fetch<'_> {
     async fn ask(&self, question: InspectionStep<'_>) -> Result<Option<Json>, MetadataError> {
         let answer = self
             .upstream
-            .inspect(self.inspection, question, self.token, self.deadline)
+            .inspect(
+                self.inspection,
+                question,
+                self.api_version,
+                self.token,
+                self.deadline,
+            )
             .await
             .map_err(|error| MetadataError::from(&error))?;
         match answer.status {

@@ -34,6 +34,12 @@ fn assert_has(found: &Properties, expected: &[(Property, Option<Values<'static>>
     for (property, value) in expected {
         assert_eq!(found.values.get(property), value.as_ref(), "{property:?}");
     }
+    for (property, values) in &found.values {
+        for value in values.as_slice() {
+            let is_name = matches!(value, Scalar::Name(_));
+            assert_eq!(is_name, property.is_name(), "{property:?}");
+        }
+    }
 }
 
 use Property as P;

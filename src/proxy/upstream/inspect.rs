@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::answer::{check_status, collect_until};
 use super::{Upstream, UpstreamError, UpstreamErrorKind};
+use crate::keyvault::ApiVersion;
 use crate::proxy::body::RequestBody;
 use crate::proxy::headers;
 use crate::proxy::links::Coding;
@@ -50,11 +51,12 @@ impl Upstream {
         &self,
         inspection: &Inspection,
         question: InspectionStep<'_>,
+        api_version: &ApiVersion,
         token: &BearerToken,
         deadline: Instant,
     ) -> Result<InspectionAnswer, UpstreamError> {
         let request = self
-            .question(inspection, question, token)
+            .question(inspection.path_and_query(question, api_version), token)
             .map_err(|_| UpstreamError::unsent(UpstreamErrorKind::Unrepresentable))?;
         let response = self.send(request, deadline).await?;
         let (parts, body) = response.into_parts();
@@ -77,14 +79,13 @@ impl Upstream {
 
     fn question(
         &self,
-        inspection: &Inspection,
-        question: InspectionStep<'_>,
+        path_and_query: String,
         token: &BearerToken,
     ) -> Result<Request<RequestBody>, http::Error> {
         let uri = Uri::builder()
             .scheme("https")
             .authority(self.authority.to_string())
-            .path_and_query(inspection.path_and_query(question))
+            .path_and_query(path_and_query)
             .build()?;
         let mut request = Request::new(RequestBody::empty());
         *request.method_mut() = Method::GET;

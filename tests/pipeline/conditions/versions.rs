@@ -120,7 +120,7 @@ async fn a_list_is_followed_page_by_page_on_the_path_that_was_asked_for() {
     }
     assert_eq!(site.get(CALLER, GET).await.status, 200);
     let asked = asked(&site);
-    let second_page = "GET /secrets/paint/versions?api-version=7.4&$skiptoken=";
+    let second_page = "GET /secrets/paint/versions?api-version=2026-04-01&$skiptoken=";
     assert!(asked[1].starts_with(second_page), "{asked:?}");
     assert_eq!(asked[2], format!("GET {PATH}/{last}?{VERSION}"));
     assert_eq!(asked.len(), 3);
