@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use portcullis::assignments::overlay;
 use portcullis::clock::Zone;
 use portcullis::config::{
     AuditSink, Config, ConfigErrors, Connect, Files, KeySource, Limits, LogFormat,
@@ -69,18 +70,27 @@ fn errors(text: &str) -> ConfigErrors {
     parse(text).expect_err("an error was expected")
 }
 
-fn examples() -> Vec<(PathBuf, String)> {
+/// A file and what it says.
+type Example = (PathBuf, String);
+
+/// Every file of `config`: overlays, which are named so, and configurations.
+fn all_examples() -> (Vec<Example>, Vec<Example>) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     let mut examples: Vec<_> = fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "toml")
-        })
         .map(|path| (path.clone(), fs::read_to_string(&path).unwrap()))
         .collect();
     examples.sort();
+    let is_overlay = |(path, _): &Example| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        name.starts_with("overlay.")
+    };
+    examples.into_iter().partition(is_overlay)
+}
+
+fn examples() -> Vec<Example> {
+    let (_, examples) = all_examples();
     assert!(examples.len() >= 3);
     examples
 }
@@ -92,6 +102,19 @@ fn every_example_loads() {
     for (path, text) in examples() {
         let config = Config::parse(&text, &path, [], Files::NotChecked);
         assert!(config.is_ok(), "{}", config.unwrap_err());
+    }
+}
+
+#[test]
+fn every_example_of_an_overlay_loads_and_shows_all_it_can_hold() {
+    let (overlays, _) = all_examples();
+    assert!(!overlays.is_empty());
+    for (path, text) in overlays {
+        let overlay = overlay::parse(text.as_bytes());
+        let overlay = overlay.unwrap_or_else(|errors| panic!("{}: {errors}", path.display()));
+        let assignments = &overlay.role_assignments;
+        assert!(assignments.iter().any(|one| one.condition.is_some()));
+        assert!(!overlay.conditions.is_empty() && !overlay.custom_attributes.is_empty());
     }
 }
 

@@ -142,7 +142,8 @@ fn what_it_prints_can_be_pasted_in_another_place() {
     let ca = directory.join("ca.pem").to_str().unwrap().to_owned();
     for (from, to) in [
         ("Allowed:\n", "\nRefused"),
-        ("with the reason:\n", "\nPython"),
+        ("with the reason:\n", "\nRefused by"),
+        ("which the answer names:\n", "\nPython"),
     ] {
         let printed = paste(running.between(from, to), "curl");
         let arguments: Vec<&str> = printed.lines().skip(1).collect();

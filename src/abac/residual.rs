@@ -141,8 +141,8 @@ impl Residual {
     /// Why it does not hold for a request; `None` if it does, or if it was made as a constant and
     /// no part of a condition says why.
     ///
-    /// Of an `AND` it is the first part that does not hold; of an `OR` the first that is more than
-    /// a test for an action or a suboperation, if there is one.
+    /// It is a part that comes to the same as the whole: of an `AND` the first one, of an `OR` the
+    /// first that is more than a test for an action or a suboperation, if there is one.
     pub fn blame(&self, suboperation: Option<&str>, attributes: &dyn Attributes) -> Option<Blame> {
         let scene = Scene {
             suboperation,
@@ -343,23 +343,29 @@ impl Residual {
     /// The leaf that keeps it from being true (or false, if that is `wanted`), and whether the
     /// leaf would have to be false for that.
     fn culprit(&self, wanted: bool, scene: Scene<'_>) -> Option<(Expr, bool)> {
+        let whole = self.truth(scene);
         let hinders = |part: &&Self| {
             let truth = part.truth(scene);
             let truth = if wanted { truth } else { truth.negate() };
             !truth.may_hold()
+        };
+        let decides = |part: &&Self| match whole {
+            Truth::Pending(_) => hinders(part),
+            Truth::True | Truth::False | Truth::Undefined => part.truth(scene) == whole,
         };
         let leaf = match &self.part {
             Part::Constant(_, origin) => {
                 let Origin { leaf, negated } = origin.as_ref()?;
                 return Some(((**leaf).clone(), negated ^ !wanted));
             }
-            Part::All(parts) if wanted => return parts.iter().find(hinders)?.culprit(true, scene),
+            Part::All(parts) if wanted => return parts.iter().find(decides)?.culprit(true, scene),
             Part::Any(parts) if !wanted => {
-                return parts.iter().find(hinders)?.culprit(false, scene);
+                return parts.iter().find(decides)?.culprit(false, scene);
             }
             Part::All(parts) | Part::Any(parts) => {
-                return first_test(parts.iter())?.culprit(wanted, scene);
+                return first_test(parts.iter().filter(decides))?.culprit(wanted, scene);
             }
+            // Its readings may differ, and then no part comes to the same.
             Part::Mixed(operands) => {
                 return first_test(operands.parts().filter(hinders))?.culprit(wanted, scene);
             }

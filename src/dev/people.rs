@@ -7,6 +7,7 @@
 //! | `reader` | Key Vault Reader | the subscription |
 //! | `crypto-user` | Key Vault Crypto User | the vault |
 //! | `db-app` | Key Vault Secrets User | the secret `app-db-password` alone |
+//! | `app-reader` | Key Vault Secrets User | the vault, under a condition: only names with `app-` |
 //! | `group-member` | Secrets User and Crypto User | through `platform-team` and a group above it |
 //! | `no-purge` | everything on secrets but delete and purge | the vault, by a custom role |
 //! | `expired-pim` | Key Vault Administrator, until an hour before the start | the resource group |
@@ -49,6 +50,9 @@ pub const RESOURCE_ID: &str = "/subscriptions/d3a5c7e9-1b2f-4c68-8e90-7f4b6a2d1c
 
 /// The one secret that `db-app` may read.
 pub const DB_SECRET: &str = "app-db-password";
+
+/// The secret that is no application's.
+pub const TLS_SECRET: &str = "tls";
 
 /// The key that is there from the start.
 pub const SIGNING_KEY: &str = "signing";
@@ -130,6 +134,14 @@ pub const DB_APP: Person = person(
     "reads the secret app-db-password and no other",
 );
 
+/// Secrets User under a condition on names.
+pub const APP_READER: Person = person(
+    "app-reader",
+    0x5a17e0c3_94bd_4f28_8c61_d3e7092fb84a,
+    0x61d0f9a8_3c27_4be5_b1f4_8a95c7e2d036,
+    "lists secrets, and reads those whose names begin with app-",
+);
+
 /// A member of a group.
 pub const GROUP_MEMBER: Person = Person {
     groups: &[PLATFORM_TEAM, ENGINEERING],
@@ -166,12 +178,13 @@ pub const NOBODY: Person = person(
 );
 
 /// Everybody.
-pub const PEOPLE: [Person; 9] = [
+pub const PEOPLE: [Person; 10] = [
     ADMIN,
     SECRETS_USER,
     READER,
     CRYPTO_USER,
     DB_APP,
+    APP_READER,
     GROUP_MEMBER,
     NO_PURGE,
     EXPIRED_PIM,
@@ -232,7 +245,7 @@ pub fn seeds(pki: &Pki) -> Result<Vec<Seed>, SeedError> {
     Ok(vec![
         secret(DB_SECRET, worthless()?, "text/plain"),
         secret("app-api-key", worthless()?, "text/plain"),
-        secret("tls", pem, "application/x-pem-file"),
+        secret(TLS_SECRET, pem, "application/x-pem-file"),
         Seed::RsaKey {
             name: SIGNING_KEY.into(),
         },

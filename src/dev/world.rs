@@ -18,8 +18,9 @@ use super::vault::{self, Trust, VaultHandle, VaultSettings};
 use crate::app::{self, App};
 use crate::clock::Clock;
 use crate::config::{
-    Admin, AssignmentFiles, AuditSink, Config, Connect, Deployment, Issuer, KeySource, Limits,
-    Listener, Log, LogFormat, MetadataQuestions, Network, Vault, VaultProperties,
+    Admin, AssignmentFiles, AuditSink, ClientCertificates, Config, Connect, Deployment, Issuer,
+    KeySource, Limits, Listener, Log, LogFormat, MetadataQuestions, Network, Vault,
+    VaultProperties,
 };
 use crate::keyvault::{Authority, NameError};
 use crate::rbac::ScopeError;
@@ -70,6 +71,16 @@ pub struct WorldSettings {
     pub limits: Limits,
     /// How the proxy asks for metadata.
     pub metadata: MetadataQuestions,
+    /// Overlay files beside the role data.
+    pub overlay_files: Vec<PathBuf>,
+    /// Where clients come from.
+    pub network: Network,
+    /// Where the proxy says it runs.
+    pub deployment: Deployment,
+    /// Whether the listener is one that only private links reach.
+    pub private_link: bool,
+    /// Whether clients are asked for a certificate.
+    pub client_certificates: Option<ClientCertificates>,
     /// What the vault calls itself, without its port. The proxy goes by this name too, on its own
     /// port, and is `localhost`.
     pub vault_host: Box<str>,
@@ -90,6 +101,11 @@ impl WorldSettings {
             audit: AuditSink::Stdout,
             limits: Limits::default(),
             metadata: MetadataQuestions::default(),
+            overlay_files: Vec::new(),
+            network: Network::default(),
+            deployment: Deployment::default(),
+            private_link: false,
+            client_certificates: None,
             vault_host: "localhost".into(),
             vault_port: None,
             clock,
@@ -278,8 +294,8 @@ fn configuration(
             address: at(settings.ports.proxy),
             certificate_file: certificate.certificate,
             private_key_file: certificate.private_key,
-            client_certificates: None,
-            private_link: false,
+            client_certificates: settings.client_certificates.clone(),
+            private_link: settings.private_link,
             private_endpoint: None,
         }],
         admin: Admin {
@@ -288,7 +304,7 @@ fn configuration(
         vaults: vec![guarded_vault(vault, ca.clone())?],
         issuers: vec![trusted_issuer(issuer, ca)],
         assignments: AssignmentFiles {
-            overlay_files: Vec::new(),
+            overlay_files: settings.overlay_files.clone(),
             paths: vec![roles],
             poll_interval: POLL,
             max_staleness: MAX_STALENESS,
@@ -301,8 +317,8 @@ fn configuration(
         limits: settings.limits.clone(),
         metadata: settings.metadata.clone(),
         extra_query_parameters: Vec::new(),
-        network: Network::default(),
-        deployment: Deployment::default(),
+        network: settings.network.clone(),
+        deployment: settings.deployment.clone(),
     })
 }
 

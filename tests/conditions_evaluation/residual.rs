@@ -128,3 +128,66 @@ fn a_constant_is_never_pending() {
     assert_eq!(residual.as_constant(), Some(Truth::Undefined));
     assert_eq!(residual.blame(None, &Everything(None)), None);
 }
+
+/// The name of the object is in this request, its tags are yet to be fetched, and that is all.
+struct BeforeFetching(&'static str);
+
+impl Attributes for BeforeFetching {
+    fn look_up(&self, attribute: &Attribute) -> Lookup<'_> {
+        match attribute.to_string().as_str() {
+            NAME => Lookup::Found(Values::One(Scalar::Name(self.0.into()))),
+            TAG => Lookup::Pending(Needs::METADATA),
+            _ => Lookup::Missing,
+        }
+    }
+}
+
+const TAG: &str = "@Resource[Microsoft.KeyVault/vaults/secrets/tags:env<$key_case_sensitive$>]";
+const LENGTH: &str = "@Request[Microsoft.KeyVault/vaults/secrets:valueLength]";
+
+#[test]
+fn what_is_not_known_yet_is_not_blamed() {
+    let (tag, name) = (
+        format!("{TAG} StringEquals 'prod'"),
+        format!("{NAME} StringEquals 'a'"),
+    );
+    let length = format!("{LENGTH} NumericLessThan 9");
+    for (condition, expression, missing) in [
+        (format!("{tag} AND {name}"), &name, None),
+        (format!("NOT ((NOT {tag}) OR (NOT {name}))"), &name, None),
+        // Nor is what cannot be said, where something is plainly false.
+        (format!("{length} AND {name}"), &name, None),
+        (format!("{name} OR {length}"), &length, Some(LENGTH)),
+        // Nobody can say, whatever is fetched.
+        (format!("{tag} AND {length}"), &length, Some(LENGTH)),
+    ] {
+        let residual = left_of(&condition, GET, true);
+        let blame = residual.blame(None, &BeforeFetching("b")).unwrap();
+        assert_eq!(*blame.expression, **expression, "{condition}");
+        assert_eq!(blame.missing.as_deref(), missing, "{condition}");
+    }
+}
+
+#[test]
+fn more_may_be_pending_than_can_change_the_outcome() {
+    let tag = format!("{TAG} StringEquals 'prod'");
+    let length = format!("{LENGTH} NumericLessThan 9");
+    for (condition, may_hold, may_fail) in [
+        (tag.clone(), true, true),
+        (format!("{tag} AND {length}"), false, true),
+        (format!("{tag} OR {length}"), true, false),
+        (format!("NOT ({tag} AND {length})"), true, false),
+        (format!("({tag} AND {length}) OR {tag}"), true, true),
+        (format!("({tag} AND {length}) OR {length}"), false, false),
+    ] {
+        let residual = left_of(&condition, GET, true);
+        let truth = residual.evaluate(None, &BeforeFetching("b"));
+        let tags = |may: bool| may.then_some(Needs::METADATA);
+        let expected = (tags(may_hold), tags(may_fail));
+        let found = match truth {
+            Truth::Pending(pending) => (pending.to_hold(), pending.to_fail()),
+            _ => (None, None),
+        };
+        assert_eq!(found, expected, "{condition}: {truth:?}");
+    }
+}

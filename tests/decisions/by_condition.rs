@@ -284,6 +284,13 @@ fn nothing_is_fetched_unless_the_outcome_depends_on_it() {
         Decision::Undecided(waiting) => assert_eq!(waiting.needs(), Needs::METADATA),
         other @ (Decision::Allow(_) | Decision::Deny(_)) => panic!("{other:?}"),
     }
+    // Nobody can say the other part, so the tag would not help.
+    let sku = "@Resource[Microsoft.KeyVault/vaults:sku] StringEquals 'premium'";
+    let refused = match at_first(&under(&format!("{tag} AND {sku}"))) {
+        Decision::Deny(denial) => denial.reason,
+        other @ (Decision::Allow(_) | Decision::Undecided(_)) => panic!("{other:?}"),
+    };
+    assert_eq!(refused, Reason::ConditionAttributeMissing);
     // Somebody else's assignment settles it.
     data.role_assignments.push(RoleAssignment {
         id: id(101),

@@ -71,6 +71,7 @@ async fn dev_starts_gives_tokens_and_stops_clean() {
     let client = client(&directory, port);
     for (name, expected) in [
         ("secrets-user", (200, "")),
+        ("app-reader", (200, "")),
         ("nobody", (403, "no_assignment")),
     ] {
         let outcome = outcome(token(&directory, name)).await;
@@ -85,14 +86,14 @@ async fn dev_starts_gives_tokens_and_stops_clean() {
     assert!(outcome.stdout.ends_with("stopping\n"), "{outcome:?}");
     assert!(!directory.join("dev.json").exists());
     let records = fs::read_to_string(directory.join("decisions.jsonl")).unwrap();
-    assert_eq!(records.lines().count(), 3);
+    assert_eq!(records.lines().count(), 5);
     check_guide(&outcome.stdout, &directory, port);
 }
 
 fn check_guide(guide: &str, directory: &Path, port: u16) {
     let ca = directory.join("ca.pem").display().to_string();
     let url = format!("'https://localhost:{port}/secrets/app-db-password?api-version=7.4'");
-    assert_eq!(guide.matches("curl --cacert ").count(), 2, "{guide}");
+    assert_eq!(guide.matches("curl --cacert ").count(), 3, "{guide}");
     assert_eq!(guide.matches(&url).count(), 2, "{guide}");
     assert!(guide.contains(&ca), "{guide}");
     for person in PEOPLE {

@@ -10,9 +10,10 @@ use crate::site::{SECRET, Setup, Site, VERSION, put, read};
 const SIGN: &str = r#"{"alg":"RS256","value":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#;
 
 /// What is asked for: Azure's name for it, method, path and body.
-const OPERATIONS: [(&str, &str, &str, &str); 15] = [
+const OPERATIONS: [(&str, &str, &str, &str); 16] = [
     ("SecretGet", "GET", "/secrets/app-db-password/", ""),
     ("SecretGet", "GET", "/secrets/app-api-key", ""),
+    ("SecretGet", "GET", "/secrets/tls", ""),
     ("SecretList", "GET", "/secrets", ""),
     (
         "SecretListVersions",
@@ -45,29 +46,31 @@ const OPERATIONS: [(&str, &str, &str, &str); 15] = [
 
 /// One line per operation above, one column per person: `+` is allowed, a letter a reason.
 ///
-/// Columns: admin, secrets-user, reader, crypto-user, db-app, group-member, no-purge, expired-pim,
-/// nobody.
+/// Columns: admin, secrets-user, reader, crypto-user, db-app, app-reader, group-member, no-purge,
+/// expired-pim, nobody.
 const TABLE: &str = "
-    + + a a + + + e n
-    + + a a s + + e n
-    + + + a s + + e n
-    + + + a + + + e n
-    + a a a n a + e n
-    + a a a a a + e n
-    + a a a n a d e n
-    + + a a s + + e n
-    + a a a n a d e n
-    + a a a n a + e n
-    + a a + n + a e n
-    + a + + n + a e n
-    + a + + n + a e n
-    + a a a n a a e n
-    + a + a n a a e n
+    + + a a + + + + e n
+    + + a a s + + + e n
+    + + a a s c + + e n
+    + + + a s + + + e n
+    + + + a + + + + e n
+    + a a a n a a + e n
+    + a a a a a a + e n
+    + a a a n a a d e n
+    + + a a s c + + e n
+    + a a a n a a d e n
+    + a a a n a a + e n
+    + a a + n a + a e n
+    + a + + n a + a e n
+    + a + + n a + a e n
+    + a a a n a a a e n
+    + a + a n a a a e n
 ";
 
 fn reason(cell: &str) -> &'static str {
     match cell {
         "a" => "action_not_granted",
+        "c" => "condition_false",
         "d" => "not_data_action",
         "e" => "expired_grant",
         "n" => "no_assignment",
@@ -143,7 +146,7 @@ async fn everybody_may_do_what_their_roles_hold_and_nothing_else() {
     walk_the_table(&site).await;
     let labels = ["operation=\"SecretGet\"", "decision=\"deny\""];
     let denied = site.metric("portcullis_decisions_total", &labels).await;
-    assert_eq!(denied, 9.0);
+    assert_eq!(denied, 15.0);
 }
 
 #[tokio::test]

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use azure_core::credentials::TokenCredential;
 use azure_core::error::{ErrorKind, ErrorResponse};
 use azure_core::http::headers::HeaderName;
 use azure_core::http::{ClientOptions, FixedRetryOptions, RetryOptions, StatusCode, Transport};
@@ -60,7 +61,20 @@ pub(crate) struct Gate {
     client: reqwest::Client,
     clock: Arc<Ahead>,
     records: PathBuf,
+    looked_at: AtomicUsize,
     _directory: TempDir,
+}
+
+fn client(world: &World, tls: rustls::ClientConfig) -> reqwest::Client {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(reqwest::redirect::Policy::none())
+        // Its port stands for the one a URL leaves out.
+        .resolve(VAULT_HOST, world.address())
+        .timeout(Duration::from_secs(30))
+        .no_proxy()
+        .build()
+        .unwrap()
 }
 
 impl Gate {
@@ -70,6 +84,14 @@ impl Gate {
     }
 
     pub(crate) async fn placed(placement: Placement) -> Self {
+        Self::made(placement, |_| {}).await
+    }
+
+    /// A world that `change` makes otherwise than usual.
+    pub(crate) async fn made(
+        placement: Placement,
+        change: impl FnOnce(&mut WorldSettings),
+    ) -> Self {
         record_waits();
         let directory = tempfile::tempdir().unwrap();
         let clock = Arc::new(Ahead::default());
@@ -85,16 +107,9 @@ impl Gate {
             max_bytes: 64 * 1024 * 1024,
             keep: 1,
         };
+        change(&mut settings);
         let world = World::start(settings).await.unwrap();
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(world.pki.client_config().unwrap())
-            .redirect(reqwest::redirect::Policy::none())
-            // Its port stands for the one a URL leaves out.
-            .resolve(VAULT_HOST, world.address())
-            .timeout(Duration::from_secs(30))
-            .no_proxy()
-            .build()
-            .unwrap();
+        let client = client(&world, world.pki.client_config().unwrap());
         let url = match placement {
             Placement::OwnName => world.url(),
             Placement::Transparent => format!("https://{VAULT_HOST}"),
@@ -110,8 +125,14 @@ impl Gate {
             client,
             clock,
             records,
+            looked_at: AtomicUsize::new(0),
             _directory: directory,
         }
+    }
+
+    /// Has clients that are made from now on connect with `tls`.
+    pub(crate) fn reconnect(&mut self, tls: rustls::ClientConfig) {
+        self.wire = self.wire.over(client(&self.world, tls));
     }
 
     pub(crate) fn options(&self) -> ClientOptions {
@@ -142,12 +163,16 @@ impl Gate {
     }
 
     pub(crate) fn secrets(&self, person: Person) -> SecretClient {
+        self.secrets_by(self.credential(person))
+    }
+
+    pub(crate) fn secrets_by(&self, credential: Arc<dyn TokenCredential>) -> SecretClient {
         let options = SecretClientOptions {
             client_options: self.options(),
             verify_challenge_resource: self.verify(),
             ..SecretClientOptions::default()
         };
-        SecretClient::new(&self.url, self.credential(person), Some(options)).unwrap()
+        SecretClient::new(&self.url, credential, Some(options)).unwrap()
     }
 
     pub(crate) fn keys(&self, person: Person) -> KeyClient {
@@ -178,16 +203,53 @@ impl Gate {
         self.world.vault.journal()
     }
 
+    /// The method and path of what has reached the vault since this was asked last.
+    pub(crate) fn reached(&self) -> Vec<String> {
+        let journal = self.journal();
+        let seen = self.looked_at.swap(journal.len(), Ordering::SeqCst);
+        journal[seen..].iter().map(shown).collect()
+    }
+
+    /// Sends `body` as it is, for what the SDK has no way to send. Returns the status, the reason
+    /// if the answer is the proxy's, and the text.
+    pub(crate) async fn send(
+        &self,
+        person: Person,
+        method: &str,
+        path: &str,
+        body: &'static str,
+    ) -> (u16, Option<String>, String) {
+        let token = self.world.issuer.token(person.object_id).unwrap();
+        let url = format!("{}{path}?api-version=7.6", self.url);
+        let request = self
+            .client
+            .request(method.parse().unwrap(), url)
+            .bearer_auth(token.expose())
+            .header("content-type", "application/json")
+            .body(body);
+        let response = self.wire.send(request).await;
+        let status = response.status().as_u16();
+        let reason = response.headers().get("x-portcullis-reason");
+        let reason = reason.map(|reason| reason.to_str().unwrap().to_owned());
+        (status, reason, response.text().await.unwrap())
+    }
+
+    /// Sets the clock forward.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.0.fetch_add(by.as_secs(), Ordering::SeqCst);
+    }
+
     /// Takes the role data away for longer than the proxy may do without.
     pub(crate) fn lose_role_data(&self) {
         fs::remove_dir_all(self.world.role_directory()).unwrap();
         // What was read before is as old as its reading; what is read from now on is not there.
-        self.clock.0.fetch_add(5 * 3600, Ordering::SeqCst);
+        self.advance(Duration::from_secs(5 * 3600));
     }
 
     /// Stops the world, checks what must hold of every run, and gives the decision records.
     pub(crate) async fn finish(self) -> Vec<Value> {
         let (sent, journal) = (self.sent(), self.journal());
+        let (questions, forwarded): (Vec<_>, Vec<_>) = journal.iter().partition(is_question);
         let origin = url_origin(&self.url);
         self.world.stop().await;
         let text = fs::read_to_string(&self.records).unwrap();
@@ -203,14 +265,20 @@ impl Gate {
         }
         assert_eq!(decisions.len(), sent.len(), "one record for each request");
         let allowed = decisions.iter().filter(|line| line["decision"] == "allow");
-        assert_eq!(
-            journal.len(),
-            allowed.count(),
-            "only what is allowed arrives"
-        );
-        assert_eq!(results.len(), journal.len(), "each answer has its result");
+        let mut allowed: Vec<_> = allowed.map(of_decision).collect();
+        let mut arrived: Vec<_> = forwarded.iter().map(|entry| of_entry(entry)).collect();
+        allowed.sort_unstable();
+        arrived.sort_unstable();
+        assert_eq!(arrived, allowed, "only what is allowed arrives");
+        assert_eq!(results.len(), forwarded.len(), "each answer has its result");
         for entry in &journal {
             assert!(entry.caller.is_some(), "came without a token: {entry:?}");
+        }
+        for question in questions {
+            assert_tells_no_value(question);
+            let caller = question.caller.unwrap().to_string();
+            let asked = |line: &Value| line["caller"]["oid"] == caller;
+            assert!(decisions.iter().any(asked), "nobody asked: {question:?}");
         }
         let challenged = |line: &&Value| line["decision"] == "challenge";
         assert_eq!(
@@ -219,6 +287,71 @@ impl Gate {
         );
         decisions
     }
+}
+
+/// What a client sent has headers of Azure's or its own beside these.
+fn is_question(entry: &&JournalEntry) -> bool {
+    let mut names = entry.header_names.clone();
+    names.sort_unstable();
+    names
+        == [
+            "accept",
+            "accept-encoding",
+            "authorization",
+            "host",
+            "user-agent",
+        ]
+}
+
+/// The proxy looks at metadata, and at nothing else, before it decides.
+fn assert_tells_no_value(question: &JournalEntry) {
+    let path = segments(question);
+    let harmless = matches!(
+        path.as_slice(),
+        ["secrets", _, "versions"]
+            | ["deletedsecrets" | "deletedkeys" | "deletedcertificates", _]
+            | ["keys" | "certificates", _]
+            | ["keys" | "certificates", _, _]
+    );
+    assert!(harmless && question.method == "GET", "{question:?}");
+}
+
+/// The segments of its path, without the empty ones that the SDK sends.
+fn segments(entry: &JournalEntry) -> Vec<&str> {
+    let path = entry.path_and_query.split('?').next().unwrap();
+    path.split('/').filter(|part| !part.is_empty()).collect()
+}
+
+fn shown(entry: &JournalEntry) -> String {
+    format!("{} /{}", entry.method, segments(entry).join("/"))
+}
+
+/// By what an arrival and the decision that let it through are held together: the method, the
+/// caller, and the name, where there is one.
+fn of_entry(entry: &JournalEntry) -> (String, String, String) {
+    let path = segments(entry);
+    let name = match path.as_slice() {
+        ["secrets" | "keys" | "certificates", "restore"] => "",
+        [_, name, ..] => name,
+        _ => "",
+    };
+    (
+        entry.method.to_string(),
+        entry
+            .caller
+            .map(|caller| caller.to_string())
+            .unwrap_or_default(),
+        name.to_ascii_lowercase(),
+    )
+}
+
+fn of_decision(line: &Value) -> (String, String, String) {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    (
+        text(&line["method"]),
+        text(&line["caller"]["oid"]),
+        text(&line["object"]).to_ascii_lowercase(),
+    )
 }
 
 fn url_origin(url: &str) -> String {

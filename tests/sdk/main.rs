@@ -7,6 +7,7 @@
 #![cfg(feature = "dev")]
 
 mod certificates;
+mod conditions;
 mod gate;
 mod keys;
 mod paging;

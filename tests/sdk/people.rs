@@ -32,6 +32,8 @@ fn expected(person: Person) -> [&'static str; 7] {
         "crypto-user" => [NO, NO, NO, NO, OK, OK, NO],
         // Its role would do for the list and the other secret, but not for the rest.
         "db-app" => [OK, SCOPE, SCOPE, NOTHING, NOTHING, NOTHING, NOTHING],
+        // What is refused under its condition is in `tests/sdk/conditions`.
+        "app-reader" => [OK, OK, OK, NO, NO, NO, NO],
         "group-member" => [OK, OK, OK, NO, OK, OK, NO],
         "no-purge" => [OK, OK, OK, OK, NO, NO, NO],
         "expired-pim" => ["expired_grant"; 7],

@@ -28,19 +28,51 @@ pub(crate) struct Sent {
 #[derive(Debug)]
 pub(crate) struct Wire {
     client: reqwest::Client,
-    sent: Mutex<Vec<Sent>>,
+    sent: Arc<Mutex<Vec<Sent>>>,
 }
 
 impl Wire {
     pub(crate) fn new(client: reqwest::Client) -> Arc<Self> {
         Arc::new(Self {
             client,
-            sent: Mutex::default(),
+            sent: Arc::default(),
         })
+    }
+
+    /// The same with another client.
+    pub(crate) fn over(&self, client: reqwest::Client) -> Arc<Self> {
+        Arc::new(Self {
+            client,
+            sent: Arc::clone(&self.sent),
+        })
+    }
+
+    /// Sends what the SDK has no way to send, with a token.
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> reqwest::Response {
+        let request = request.build().unwrap();
+        let (method, url) = (request.method().to_string(), request.url().clone());
+        let with_body = request.body().is_some();
+        let response = self.client.execute(request).await.unwrap();
+        self.sent.lock().unwrap().push(Sent {
+            method,
+            origin: url.origin().ascii_serialization(),
+            path_and_query: path_and_query(&url),
+            with_token: true,
+            with_body,
+            status: response.status().as_u16(),
+        });
+        response
     }
 
     pub(crate) fn sent(&self) -> Vec<Sent> {
         self.sent.lock().unwrap().clone()
+    }
+}
+
+fn path_and_query(url: &reqwest::Url) -> String {
+    match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
     }
 }
 
@@ -52,10 +84,7 @@ impl HttpClient for Wire {
         self.sent.lock().unwrap().push(Sent {
             method: request.method().as_str().to_owned(),
             origin: url.origin().ascii_serialization(),
-            path_and_query: match url.query() {
-                Some(query) => format!("{}?{query}", url.path()),
-                None => url.path().to_owned(),
-            },
+            path_and_query: path_and_query(url),
             with_token: request.headers().get_optional_str(&AUTHORIZATION).is_some(),
             with_body: request.body().is_empty() != Some(true),
             status: response.status().into(),

@@ -6,17 +6,17 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::STATE_FILE;
-use crate::dev::people::{DB_SECRET, NOBODY, PEOPLE, SECRETS_USER, TENANT};
+use crate::dev::people::{APP_READER, DB_SECRET, NOBODY, PEOPLE, SECRETS_USER, TENANT, TLS_SECRET};
 use crate::dev::world::World;
 
 /// The guide to a running world, which was started by the command `program`.
 pub(super) fn text(world: &World, program: &str, directory: &Path, records: &Path) -> String {
     let (url, ca) = (world.url(), shell(world.ca_file().display()));
     let (program, place) = (shell(from_anywhere(program)), shell(directory.display()));
-    let curl = |name: &str| {
+    let curl = |name: &str, secret: &str| {
         let token = format!("$({program} dev token --as {name} --directory {place})");
         format!(
-            "  curl --cacert {ca} -H \"Authorization: Bearer {token}\" \\\n    '{url}/secrets/{DB_SECRET}?api-version=7.4'\n",
+            "  curl --cacert {ca} -H \"Authorization: Bearer {token}\" \\\n    '{url}/secrets/{secret}?api-version=7.4'\n",
         )
     };
     let mut text = format!("Portcullis is at {url}, in front of an embedded vault.\n\nPeople:\n");
@@ -26,9 +26,10 @@ pub(super) fn text(world: &World, program: &str, directory: &Path, records: &Pat
     }
     let _ = write!(
         text,
-        "\nAllowed:\n{}\nRefused, with the reason:\n{}\n{}\n",
-        curl(SECRETS_USER.name),
-        curl(NOBODY.name),
+        "\nAllowed:\n{}\nRefused, with the reason:\n{}\nRefused by a condition, which the answer names:\n{}\n{}\n",
+        curl(SECRETS_USER.name, DB_SECRET),
+        curl(NOBODY.name, DB_SECRET),
+        curl(APP_READER.name, TLS_SECRET),
         python(world, directory),
     );
     let _ = write!(

@@ -11,7 +11,7 @@ use crate::tls;
 /// The arguments of `portcullis dev token`.
 #[derive(Args, Debug)]
 pub(super) struct Token {
-    /// Who: admin, secrets-user, reader, crypto-user, db-app, group-member, no-purge, expired-pim or nobody
+    /// Who: admin, secrets-user, reader, crypto-user, db-app, app-reader, group-member, no-purge, expired-pim or nobody
     #[arg(long = "as", value_name = "NAME")]
     name: String,
     #[command(flatten)]

@@ -18,7 +18,7 @@ use thiserror::Error;
 use crate::principal::ObjectId;
 
 use super::{
-    ADMIN, CRYPTO_USER, DB_APP, DB_SECRET, ENGINEERING, EXPIRED_PIM, NO_PURGE, PEOPLE,
+    ADMIN, APP_READER, CRYPTO_USER, DB_APP, DB_SECRET, ENGINEERING, EXPIRED_PIM, NO_PURGE, PEOPLE,
     PLATFORM_TEAM, Person, READER, RESOURCE_GROUP, RESOURCE_ID, SECRETS_USER, SUBSCRIPTION,
 };
 
@@ -88,7 +88,11 @@ struct Assignment {
     principal: ObjectId,
     principal_name: &'static str,
     principal_type: &'static str,
+    condition: Option<&'static str>,
 }
+
+/// What `app-reader` may do: with attributes that Azure has itself.
+const APP_SECRETS: &str = "((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/getSecret/action'})) OR (@Resource[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith 'app-'))";
 
 const fn to_person(name: &'static str, place: Place, role: Role, person: Person) -> Assignment {
     Assignment {
@@ -98,6 +102,7 @@ const fn to_person(name: &'static str, place: Place, role: Role, person: Person)
         principal: person.object_id,
         principal_name: person.name,
         principal_type: "ServicePrincipal",
+        condition: None,
     }
 }
 
@@ -114,6 +119,7 @@ const fn to_group(
         principal,
         principal_name,
         principal_type: "Group",
+        condition: None,
     }
 }
 
@@ -164,7 +170,7 @@ fn write(path: &Path, content: &Value) -> io::Result<()> {
 }
 
 /// Who holds what, and where.
-const ASSIGNMENTS: [Assignment; 9] = [
+const ASSIGNMENTS: [Assignment; 10] = [
     to_person(
         "13c7a0f5-d28e-4b96-8417-5ea9c3f0d6b2",
         Place::Vault,
@@ -195,6 +201,15 @@ const ASSIGNMENTS: [Assignment; 9] = [
         SECRETS_USER_ROLE,
         DB_APP,
     ),
+    Assignment {
+        condition: Some(APP_SECRETS),
+        ..to_person(
+            "9b4f289d-70a1-43ce-8c9f-d6214b583e0a",
+            Place::Vault,
+            SECRETS_USER_ROLE,
+            APP_READER,
+        )
+    },
     to_group(
         "681cf5aa-4d7e-409b-996c-a3fe18250bd7",
         Place::ResourceGroup,
@@ -230,7 +245,7 @@ fn role_assignments(now: SystemTime) -> Value {
         .map(|assignment| {
             let Assignment { name, place, .. } = assignment;
             let scope = place.scope();
-            json!({
+            let mut exported = json!({
                 "id": assignment_id(&scope, "roleAssignments", name),
                 "name": name,
                 "type": "Microsoft.Authorization/roleAssignments",
@@ -244,7 +259,14 @@ fn role_assignments(now: SystemTime) -> Value {
                 "updatedBy": ADMIN.object_id.to_string(),
                 "roleDefinitionName": assignment.role.1,
                 "principalName": assignment.principal_name,
-            })
+            });
+            if let (Some(condition), Some(members)) =
+                (assignment.condition, exported.as_object_mut())
+            {
+                members.insert("condition".to_owned(), condition.into());
+                members.insert("conditionVersion".to_owned(), "2.0".into());
+            }
+            exported
         })
         .collect()
 }
@@ -355,7 +377,7 @@ mod tests {
         assert_eq!(files.len(), 4);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 4);
         let assignments = read("role-assignments.json");
-        assert_eq!(assignments.as_array().unwrap().len(), 9);
+        assert_eq!(assignments.as_array().unwrap().len(), 10);
         let instances = read("role-assignment-schedule-instances.json");
         let properties = &instances["value"][0]["properties"];
         assert_eq!(properties["endDateTime"], "2026-09-21T13:13:20.000Z");
