@@ -7,7 +7,7 @@ use portcullis::dev::people;
 use serde_json::{Value, json};
 
 use super::{CALLER, GET, asked, refused, set_red, site, site_with};
-use crate::site::{Reply, Setup, Site, read};
+use crate::site::{Reply, Setup, Site, eventually, read};
 
 /// Sends these bytes as a body that sets the secret.
 async fn put(site: &Site, content_type: &str, body: impl Into<reqwest::Body>) -> Reply {
@@ -207,6 +207,33 @@ async fn a_body_that_no_condition_asks_for_is_not_read() {
         read(request).await.header("x-portcullis-reason"),
         Some("bad_body")
     );
+}
+
+#[tokio::test]
+async fn what_was_taken_away_while_a_body_came_in_grants_nothing() {
+    let site = site(&set_red()).await;
+    let body = red("v").to_string();
+    let (first, second) = body.split_at(10);
+    let head = site.head(CALLER, &format!("PUT {GET}"));
+    let mut wire = site.wire().await;
+    wire.send(format!(
+        "{head}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{first}",
+        body.len()
+    ))
+    .await;
+    // The request has been decided on once, and waits for its body.
+    let entitlements = ["cache=\"entitlements\""];
+    eventually(async || {
+        let asked = site.metric("portcullis_cache_requests_total", &entitlements);
+        (asked.await > 0.0).then_some(())
+    })
+    .await;
+    site.change_roles(|directory| {
+        std::fs::remove_file(directory.join("conditional.json")).unwrap();
+    })
+    .await;
+    let reply = wire.ask(second).await;
+    site.refused(&reply, (403, "no_assignment"));
 }
 
 #[tokio::test]
