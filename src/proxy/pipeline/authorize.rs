@@ -14,7 +14,7 @@ use super::{Pipeline, Trail, facts};
 use crate::abac::Needs;
 use crate::assignments::store::{Gathered, InForce};
 use crate::attributes::{Facts, Metadata, Properties, Stage};
-use crate::keyvault::Operation;
+use crate::keyvault::{ObjectVersion, Operation};
 use crate::metrics::{Cache, CacheResult, InspectionResult};
 use crate::principal::{Caller, Claims};
 use crate::proxy::body::{self, BodyDefect, Document, RequestBody, RequestBodyError};
@@ -213,7 +213,12 @@ impl Pipeline {
         {
             let writes = undecided.operation().kind().is_write();
             let found = self.inspect(&inspection, writes, asked, trail).await?;
-            let version = found.as_ref().and_then(|found| found.version.clone());
+            // SECURITY: where nothing was found nothing must be reached, an object that has come
+            // into being since for instance. The vault then answers 404, as it would have.
+            let version = found.as_ref().map_or_else(
+                || Some(ObjectVersion::of_nothing()),
+                |found| found.version.clone(),
+            );
             learned.metadata = found.into();
             let operation = undecided.into_operation();
             return Ok(match version {

@@ -191,6 +191,27 @@ async fn a_vault_that_does_not_answer_the_question_in_time_is_503() {
 }
 
 #[tokio::test]
+async fn an_object_that_appears_after_the_look_is_not_served_unseen() {
+    let condition = format!(
+        "(!(ActionMatches{{'Microsoft.KeyVault/vaults/secrets/getSecret/action'}})) OR \
+         (NOT Exists @Resource[{}])",
+        super::TEAM
+    );
+    let site = site(&condition).await;
+    paint(&site, NAME, "scarlet", "red").await;
+    let absent = json!({ "error": { "code": "SecretNotFound", "message": "" } });
+    for script in [
+        Script::json(StatusCode::NOT_FOUND, &absent),
+        Script::json(StatusCode::OK, &json!({ "value": [], "nextLink": null })),
+    ] {
+        site.world.vault.next_response(LIST, script);
+        let reply = site.get(CALLER, GET).await;
+        assert_eq!(reply.status, 404, "{}", reply.text());
+        assert_eq!(reply.json()["error"]["code"], "SecretNotFound");
+    }
+}
+
+#[tokio::test]
 async fn a_condition_that_comes_into_force_meanwhile_is_asked_for_too() {
     let setup = Setup {
         metadata: MetadataQuestions {
