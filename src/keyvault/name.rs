@@ -86,6 +86,11 @@ impl fmt::Debug for ObjectName {
 pub struct ObjectVersion(Box<str>);
 
 impl ObjectVersion {
+    /// The version that no object has: Key Vault makes versions of random numbers.
+    pub fn of_nothing() -> Self {
+        Self("00000000000000000000000000000000".into())
+    }
+
     /// The version in lower case.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -15,7 +15,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use moka::future::Cache;
+use moka::sync::Cache;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::upstream::Upstream;
@@ -40,7 +41,7 @@ pub struct Inspector {
     api_version: ApiVersion,
     timeout: Duration,
     remembered_for: Duration,
-    remembered: Cache<Key, Remembered>,
+    answers: Cache<Key, Arc<Mutex<Option<Answer>>>>,
     writes: Writes,
 }
 
@@ -96,6 +97,12 @@ impl Remembered {
     }
 }
 
+/// The answer to a question that several may wait for.
+struct Answer {
+    outcome: Result<Remembered, Nothing>,
+    came: Instant,
+}
+
 /// Why there is nothing to be remembered.
 #[derive(Clone, Copy)]
 enum Nothing {
@@ -112,7 +119,7 @@ impl Inspector {
         metrics: Arc<Metrics>,
     ) -> Self {
         // Whether an answer still counts is decided on the injected clock; moka's own only sweeps.
-        let remembered = Cache::builder()
+        let answers = Cache::builder()
             .max_capacity(questions.max_remembered)
             .time_to_live(questions.remembered_for)
             .build();
@@ -122,7 +129,7 @@ impl Inspector {
             api_version: questions.api_version,
             timeout: questions.timeout,
             remembered_for: questions.remembered_for,
-            remembered,
+            answers,
             writes: Writes::new(vaults),
         }
     }
@@ -171,23 +178,34 @@ impl Inspector {
         ends: Instant,
     ) -> Result<Remembered, Nothing> {
         let key = self.key(inspection, asker);
-        let mut result = CacheResult::Hit;
-        if let Some(remembered) = self.remembered.get(&key).await
-            && !remembered.counts(self.clock.now(), self.remembered_for)
-        {
-            // Two callers may both come by here; the second only causes one more question.
-            self.remembered.invalidate(&key).await;
-            result = CacheResult::Stale;
-        }
-        let asking = async {
-            if result == CacheResult::Hit {
-                result = CacheResult::Miss;
+        let arrived = Instant::now();
+        let slot = self.answers.get_with(key, Arc::default);
+        // One asks, and the others wait here. If it goes away, the next in line asks.
+        let mut slot = slot.lock().await;
+        let mut result = CacheResult::Miss;
+        if let Some(Answer { outcome, came }) = &*slot {
+            let counts = match outcome {
+                Ok(found) => found.counts(self.clock.now(), self.remembered_for),
+                // Not remembered, but it is the answer to those who waited for it.
+                Err(_) => arrived <= *came,
+            };
+            if counts {
+                self.metrics
+                    .cache(metrics::Cache::Metadata, CacheResult::Hit);
+                return outcome.clone();
             }
-            self.ask(inspection, asker, ends).await
-        };
-        let outcome = self.remembered.try_get_with(key, asking).await;
+            if outcome.is_ok() {
+                result = CacheResult::Stale;
+            }
+        }
+        let outcome = self.ask(inspection, asker, ends).await;
+        *slot = Some(Answer {
+            outcome: outcome.clone(),
+            came: Instant::now(),
+        });
+        drop(slot);
         self.metrics.cache(metrics::Cache::Metadata, result);
-        outcome.map_err(|nothing| *nothing)
+        outcome
     }
 
     fn key(&self, inspection: &Inspection, asker: &Asker<'_>) -> Key {

@@ -180,7 +180,8 @@ impl From<BodyDefect> for Rejection {
             BodyDefect::Coding
             | BodyDefect::ContentType
             | BodyDefect::Malformed
-            | BodyDefect::Spelling(_) => Self::because(Reason::BadBody, defect.to_string()),
+            | BodyDefect::Spelling(_)
+            | BodyDefect::Type(_) => Self::because(Reason::BadBody, defect.to_string()),
         }
     }
 }

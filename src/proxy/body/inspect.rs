@@ -13,9 +13,10 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use super::{RequestBody, RequestBodyError};
-use crate::json::Json;
+use crate::json::{Json, Object};
 
 mod spelling;
+mod types;
 
 /// A body, as it was understood.
 pub(crate) struct Document {
@@ -50,6 +51,9 @@ pub enum BodyDefect {
     /// It has a member whose name is one of Key Vault's in another case.
     #[error("the request body has a member that must be spelled `{0}`")]
     Spelling(&'static str),
+    /// It has a member of another type than Key Vault's.
+    #[error("the request body has a member `{0}` of the wrong type")]
+    Type(&'static str),
 }
 
 /// Reads `body` to its end, within its own limits and until `deadline`; `None` if it is empty.
@@ -72,7 +76,7 @@ pub(crate) async fn inspect(
     let Json::Object(members) = &json else {
         return Err(BodyDefect::Malformed);
     };
-    spelling::check(members)?;
+    check_members(members)?;
     let bytes = json.to_bytes().map_err(|_| BodyDefect::Malformed)?.into();
     Ok(Some(Document { json, bytes }))
 }
@@ -86,6 +90,26 @@ async fn collect(body: &mut RequestBody) -> Result<BytesMut, RequestBodyError> {
         }
     }
     Ok(collected)
+}
+
+fn check_members(members: &Object) -> Result<(), BodyDefect> {
+    for (name, value) in members {
+        spelling::check(name)?;
+        types::check(name, value)?;
+        // Below, the names are the client's own, and the vault tells their case.
+        if **name != *"tags" {
+            check_value(value)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_value(value: &Json) -> Result<(), BodyDefect> {
+    match value {
+        Json::Object(members) => check_members(members),
+        Json::Array(items) => items.iter().try_for_each(check_value),
+        Json::Bool(_) | Json::Null | Json::Number(_) | Json::String(_) => Ok(()),
+    }
 }
 
 fn check_headers(headers: &HeaderMap) -> Result<(), BodyDefect> {

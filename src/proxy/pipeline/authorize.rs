@@ -14,7 +14,7 @@ use super::{Pipeline, Trail, facts};
 use crate::abac::Needs;
 use crate::assignments::store::{Gathered, InForce};
 use crate::attributes::{Facts, Metadata, Properties, Stage};
-use crate::keyvault::Operation;
+use crate::keyvault::{ObjectVersion, Operation};
 use crate::metrics::{Cache, CacheResult, InspectionResult};
 use crate::principal::{Caller, Claims};
 use crate::proxy::body::{self, BodyDefect, Document, RequestBody, RequestBodyError};
@@ -51,6 +51,20 @@ enum Fetched<T> {
     This(Arc<T>),
 }
 
+impl Learned {
+    /// Whether the vault is still to be asked. Not that often: only a load of role data in between
+    /// makes the decision depend on which version is current when it did not before.
+    fn lacks_metadata(&self, needs: Needs) -> bool {
+        match &self.metadata {
+            Fetched::NotYet => true,
+            Fetched::Nothing => false,
+            Fetched::This(found) => {
+                needs.contains(Needs::CURRENT_VERSION) && found.is_current.is_none()
+            }
+        }
+    }
+}
+
 impl<T> Fetched<T> {
     const fn is_yet_to_come(&self) -> bool {
         matches!(self, Self::NotYet)
@@ -72,7 +86,7 @@ impl<T> From<Option<Arc<T>>> for Fetched<T> {
 }
 
 impl Pipeline {
-    /// Decides, and fetches what the decision depends on, each thing once at most.
+    /// Decides, and fetches what the decision depends on.
     ///
     /// A `body` that was read is replaced by what was understood of it; otherwise it stays as it is,
     /// unread.
@@ -84,18 +98,20 @@ impl Pipeline {
         trail: &mut Trail,
     ) -> Result<Permit, Rejection> {
         let claims = asked.caller.claims();
-        let in_force = self.assignments.fresh(self.clock.now())?;
-        let entitlements = self.entitlements(&in_force, claims, asked.selected.vault)?;
-        if let Some(groups) = entitlements.group_count() {
-            trail.record.groups(groups);
-        }
-        let resource = entitlements.resource(&operation);
         let mut learned = Learned::default();
         let mut took = Duration::ZERO;
         loop {
             let began = Instant::now();
             let now = self.clock.now();
+            // SECURITY: each time anew. The client sets the pace of its body, and must not hold on
+            // to an assignment by sending slowly.
+            let in_force = self.assignments.fresh(now)?;
+            let entitlements = self.entitlements(&in_force, claims, asked.selected.vault)?;
+            if let Some(groups) = entitlements.group_count() {
+                trail.record.groups(groups);
+            }
             let facts = self.facts(asked, &learned, now)?;
+            let resource = entitlements.resource(&operation);
             let decision = rbac::decide(operation, &entitlements, &facts);
             let this_time = began.elapsed();
             self.metrics.decision_took(this_time);
@@ -192,12 +208,17 @@ impl Pipeline {
             learned.body = found.await?.map(Arc::new).into();
             return Ok(undecided.into_operation());
         }
-        if learned.metadata.is_yet_to_come()
+        if learned.lacks_metadata(undecided.needs())
             && let Some(inspection) = undecided.inspection()
         {
             let writes = undecided.operation().kind().is_write();
             let found = self.inspect(&inspection, writes, asked, trail).await?;
-            let version = found.as_ref().and_then(|found| found.version.clone());
+            // SECURITY: where nothing was found nothing must be reached, an object that has come
+            // into being since for instance. The vault then answers 404, as it would have.
+            let version = found.as_ref().map_or_else(
+                || Some(ObjectVersion::of_nothing()),
+                |found| found.version.clone(),
+            );
             learned.metadata = found.into();
             let operation = undecided.into_operation();
             return Ok(match version {

@@ -3,8 +3,12 @@
 //!
 //! Only PEM can be looked into. PKCS#12 is encrypted as a whole; what is in it is missing.
 
-use rustls_pki_types::CertificateDer;
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs;
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
@@ -40,23 +44,39 @@ pub(super) fn of_import(found: &mut Gathered, body: &Object) {
     key(found, &certificate, wanted);
 }
 
-/// The certificate that is not an authority's; `None` if there are several, because the vault may
-/// take another one than we would.
+/// The certificate whose key is imported; `None` if the vault may take another one than we would.
 fn only_leaf(value: &str) -> Option<Vec<u8>> {
-    let certificates: Result<Vec<_>, _> =
-        CertificateDer::pem_slice_iter(value.as_bytes()).collect();
-    let certificates = certificates.ok()?;
+    let pem = value.as_bytes();
+    let certificates: Vec<_> = all_of(CertificateDer::pem_slice_iter(pem))?;
+    // SECURITY: under another label, such as `X509 CERTIFICATE`, stands what other readers may see.
+    if value.matches("CERTIFICATE").count() != 2 * certificates.len() {
+        return None;
+    }
     if let [only] = certificates.as_slice() {
         return Some(only.to_vec());
     }
-    let is_leaf = |der: &&CertificateDer<'_>| {
-        X509Certificate::from_der(der).is_ok_and(|(_, certificate)| !certificate.is_ca())
+    let keys: Vec<_> = all_of(PrivateKeyDer::pem_slice_iter(pem))?;
+    let [key] = keys.as_slice() else {
+        return None;
     };
-    let mut leaves = certificates.iter().filter(is_leaf);
+    let provider = aws_lc_rs::default_provider();
+    let key = provider.key_provider.load_private_key(key.clone_key());
+    let key = key.ok()?;
+    let has_key = |certificate: &&CertificateDer<'static>| {
+        let chain = vec![(*certificate).clone()];
+        CertifiedKey::new(chain, Arc::clone(&key))
+            .keys_match()
+            .is_ok()
+    };
+    let mut leaves = certificates.iter().filter(has_key);
     match (leaves.next(), leaves.next()) {
         (Some(leaf), None) => Some(leaf.to_vec()),
         _ => None,
     }
+}
+
+fn all_of<T, E>(sections: impl Iterator<Item = Result<T, E>>) -> Option<Vec<T>> {
+    sections.collect::<Result<_, _>>().ok()
 }
 
 fn names(found: &mut Gathered, certificate: &X509Certificate<'_>) {

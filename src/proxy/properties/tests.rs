@@ -332,3 +332,49 @@ fn an_imported_certificate_speaks_for_itself() {
     let opaque = imported(POLICY, "MIIKYQIBAzCC");
     assert_has(&opaque, &[(P::Subject, None), (P::KeyType, None)]);
 }
+
+fn certificate(name: &str, is_ca: bool, key: &rcgen::KeyPair) -> String {
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, name);
+    if is_ca {
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    }
+    params.self_signed(key).unwrap().pem()
+}
+
+#[test]
+fn of_several_certificates_the_one_with_the_key_speaks() {
+    let (one, other) = (
+        rcgen::KeyPair::generate().unwrap(),
+        rcgen::KeyPair::generate().unwrap(),
+    );
+    let (leaf, authority) = (
+        certificate("leaf", false, &one),
+        certificate("authority", true, &other),
+    );
+    let (key, others_key) = (one.serialize_pem(), other.serialize_pem());
+    let subject = |value: &str| imported(POLICY, value).values.remove(&P::Subject);
+    let says_leaf = Some(words("CN=leaf"));
+    assert_eq!(subject(&format!("{key}{leaf}{authority}")), says_leaf);
+    assert_eq!(subject(&format!("{authority}{leaf}{key}")), says_leaf);
+    let says_authority = Some(words("CN=authority"));
+    assert_eq!(
+        subject(&format!("{leaf}{authority}{others_key}")),
+        says_authority
+    );
+    // Two have a key, nobody has, or one is there for readers of other labels only.
+    let odd = authority.replace("CERTIFICATE", "X509 CERTIFICATE");
+    let same_key = certificate("authority", true, &one);
+    for value in [
+        format!("{leaf}{authority}{key}{others_key}"),
+        format!("{leaf}{authority}"),
+        format!("{leaf}{same_key}{key}"),
+        format!("{leaf}{odd}{key}"),
+        format!("{odd}{leaf}"),
+    ] {
+        assert_eq!(subject(&value), None, "{value}");
+    }
+}

@@ -9,7 +9,7 @@ use portcullis::dev::vault::Script;
 use serde_json::{Value, json};
 
 use super::{CALLER, GET, LIST, NAME, PATH, asked, only_red, paint, refused, site, site_with};
-use crate::site::{Setup, Site, VERSION, read, soon};
+use crate::site::{Setup, Site, VERSION, put, read, soon};
 
 /// In an api-version of the proxy's, whatever the caller's: an old one would leave properties out.
 const LISTED: &str = "GET /secrets/paint/versions?api-version=2026-04-01";
@@ -189,6 +189,52 @@ async fn a_vault_that_does_not_answer_the_question_in_time_is_503() {
     let labels = ["result=\"timeout\""];
     let timeouts = site.metric("portcullis_metadata_fetches_total", &labels);
     assert!((timeouts.await - 2.0).abs() < f64::EPSILON);
+}
+
+#[tokio::test]
+async fn an_object_that_appears_after_the_look_is_not_served_unseen() {
+    let condition = format!(
+        "(!(ActionMatches{{'Microsoft.KeyVault/vaults/secrets/getSecret/action'}})) OR \
+         (NOT Exists @Resource[{}])",
+        super::TEAM
+    );
+    let site = site(&condition).await;
+    paint(&site, NAME, "scarlet", "red").await;
+    let absent = json!({ "error": { "code": "SecretNotFound", "message": "" } });
+    for script in [
+        Script::json(StatusCode::NOT_FOUND, &absent),
+        Script::json(StatusCode::OK, &json!({ "value": [], "nextLink": null })),
+    ] {
+        site.world.vault.next_response(LIST, script);
+        let reply = site.get(CALLER, GET).await;
+        assert_eq!(reply.status, 404, "{}", reply.text());
+        assert_eq!(reply.json()["error"]["code"], "SecretNotFound");
+    }
+}
+
+#[tokio::test]
+async fn a_condition_that_comes_into_force_meanwhile_is_asked_for_too() {
+    let setup = Setup {
+        metadata: MetadataQuestions {
+            timeout: Duration::from_secs(30),
+            ..MetadataQuestions::default()
+        },
+        ..Setup::default()
+    };
+    let site = site_with(setup, &only_red()).await;
+    paint(&site, NAME, "scarlet", "red").await;
+    let (script, release) = Script::genuine().held();
+    site.world.vault.next_response(LIST, script);
+    let request = site.request("GET", GET).bearer_auth(site.token(CALLER));
+    let asking = tokio::spawn(read(request));
+    site.until_news(1).await;
+    let conditional = super::assignment(&super::only_current());
+    site.change_roles(|directory| put(directory, "conditional.json", &conditional))
+        .await;
+    release.release();
+    let reply = soon(asking).await.unwrap();
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_eq!(asked(&site).len(), 3);
 }
 
 #[tokio::test]

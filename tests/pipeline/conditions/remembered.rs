@@ -110,6 +110,44 @@ async fn a_question_goes_on_for_the_others_when_the_first_to_ask_goes_away() {
 }
 
 #[tokio::test]
+async fn many_that_go_away_one_after_the_other_take_nobody_along() {
+    const MANY: u64 = 205;
+    let setup = Setup {
+        metadata: MetadataQuestions {
+            timeout: Duration::from_secs(60),
+            ..MetadataQuestions::default()
+        },
+        ..Setup::default()
+    };
+    let site = site_with(setup, &only_red()).await;
+    paint(&site, NAME, "scarlet", "red").await;
+    let mut releases = Vec::new();
+    for _ in 0..MANY {
+        let (script, release) = Script::genuine().held();
+        site.world.vault.next_response(LIST, script);
+        releases.push(release);
+    }
+    let mut asking = Vec::new();
+    for count in 1..=MANY + 1 {
+        let request = site.request("GET", GET).bearer_auth(site.token(CALLER));
+        asking.push(tokio::spawn(read(request)));
+        let labels = ["listener"];
+        eventually(async || {
+            let in_flight = site.metric("portcullis_inflight_requests", &labels);
+            (in_flight.await >= f64::from(u32::try_from(count).unwrap())).then_some(())
+        })
+        .await;
+    }
+    let last = asking.pop().unwrap();
+    for (gone, one) in (1..).zip(asking) {
+        site.until_news(gone).await;
+        one.abort();
+    }
+    drop(releases);
+    assert_eq!(last.await.unwrap().status, 200);
+}
+
+#[tokio::test]
 async fn what_one_caller_was_told_is_not_used_for_another() {
     let site = site(&only_red()).await;
     paint(&site, NAME, "scarlet", "red").await;

@@ -1,7 +1,6 @@
 //! Member names of Key Vault's bodies, and spellings of them that a lenient reader would take.
 
 use super::BodyDefect;
-use crate::json::{Json, Object};
 
 /// Every member that Key Vault reads in a body, at whatever level.
 ///
@@ -113,29 +112,12 @@ const KNOWN: &[&str] = &[
     "y",
 ];
 
-/// Refuses a body with a member whose name differs from one of Key Vault's in case alone.
+/// Refuses a member whose name differs from one of Key Vault's in case alone.
 ///
 /// SECURITY: Key Vault is not documented to tell `tags` from `Tags`. A reader that does not would
 /// take a member for one that we had passed over, or the last of two that we took for different.
-pub(super) fn check(members: &Object) -> Result<(), BodyDefect> {
-    for (name, value) in members {
-        if let Some(known) = misspelled(name) {
-            return Err(BodyDefect::Spelling(known));
-        }
-        // Below, the names are the client's own, and the vault tells their case.
-        if **name != *"tags" {
-            check_value(value)?;
-        }
-    }
-    Ok(())
-}
-
-fn check_value(value: &Json) -> Result<(), BodyDefect> {
-    match value {
-        Json::Object(members) => check(members),
-        Json::Array(items) => items.iter().try_for_each(check_value),
-        Json::Bool(_) | Json::Null | Json::Number(_) | Json::String(_) => Ok(()),
-    }
+pub(super) fn check(name: &str) -> Result<(), BodyDefect> {
+    misspelled(name).map_or(Ok(()), |known| Err(BodyDefect::Spelling(known)))
 }
 
 fn misspelled(name: &str) -> Option<&'static str> {
@@ -155,14 +137,16 @@ fn fold(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::check_members;
     use super::*;
+    use crate::json::Json;
 
     fn refused(text: &str) -> Option<BodyDefect> {
         let json = Json::parse(text.as_bytes()).unwrap();
         let Json::Object(members) = &json else {
             panic!("{text}");
         };
-        check(members).err()
+        check_members(members).err()
     }
 
     #[test]
