@@ -79,7 +79,7 @@ impl Values<'_> {
 pub enum Lookup<'a> {
     /// It has no value.
     Missing,
-    /// Nobody here knows what it stands for, and so whether it has a value.
+    /// Nobody here knows whether it has a value: it stands for nothing we know, or nobody told us.
     Unknown,
     /// Whether it has one is not known until these are fetched.
     Pending(Needs),

@@ -17,6 +17,8 @@ use super::files::Loaded;
 /// How many entries of each kind a load has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
+    /// Role assignments with a condition.
+    pub conditional_assignments: usize,
     /// Deny assignments.
     pub deny_assignments: usize,
     /// Memberships of principals in groups.
@@ -32,7 +34,10 @@ pub struct Counts {
 impl Counts {
     /// Counts the data of a load.
     pub fn of(loaded: &Loaded) -> Self {
+        let assignments = &loaded.data.role_assignments;
+        let conditional = assignments.iter().filter(|one| one.condition.is_some());
         Self {
+            conditional_assignments: conditional.count(),
             deny_assignments: loaded.data.deny_assignments.len(),
             memberships: loaded.data.groups.values().map(Vec::len).sum(),
             overlay_conditions: loaded.data.overlay_conditions.values().map(Vec::len).sum(),
@@ -46,7 +51,8 @@ impl Counts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shrunk {
     /// `role assignments`, `deny assignments`, `group memberships`,
-    /// `role assignment schedule instances` or `conditions in overlay files`.
+    /// `role assignment schedule instances`, `role assignments with a condition` or
+    /// `conditions in overlay files`.
     pub what: &'static str,
     /// How many the last good load has.
     pub from: usize,
@@ -130,6 +136,12 @@ fn shrunk(last: Counts, next: Counts) -> Option<Shrunk> {
             last.schedule_instances,
             next.schedule_instances,
         ),
+        // An old tool exports the same assignments, and no conditions.
+        (
+            "role assignments with a condition",
+            last.conditional_assignments,
+            next.conditional_assignments,
+        ),
         (
             "conditions in overlay files",
             last.overlay_conditions,
@@ -151,6 +163,7 @@ mod tests {
 
     fn counts(role_assignments: usize, deny_assignments: usize) -> Counts {
         Counts {
+            conditional_assignments: 0,
             deny_assignments,
             memberships: 0,
             overlay_conditions: 0,
@@ -221,6 +234,17 @@ mod tests {
         let loads = [(0, members(8), 1), (1, members(0), 2), (61, members(0), 2)];
         let lost = held("group memberships", 8, 0);
         assert_eq!(verdicts(&loads), [Verdict::Accept, lost, Verdict::Accept]);
+    }
+
+    #[test]
+    fn assignments_that_lose_their_conditions_are_held_back() {
+        let conditional = |conditional_assignments| Counts {
+            conditional_assignments,
+            ..counts(9, 0)
+        };
+        let loads = [(0, conditional(5), 1), (1, conditional(2), 2)];
+        let lost = held("role assignments with a condition", 5, 2);
+        assert_eq!(verdicts(&loads), [Verdict::Accept, lost]);
     }
 
     #[test]

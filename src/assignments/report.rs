@@ -119,6 +119,14 @@ pub enum LoadWarning {
         /// How many role definitions have the name.
         found: usize,
     },
+    /// A role assignment of an overlay file has the name of an exported one. It is left out: an
+    /// error would let whoever picks names in Azure keep in force what has been withdrawn.
+    OverlayTaken {
+        /// The file.
+        file: PathBuf,
+        /// The assignment.
+        assignment: AssignmentId,
+    },
     /// There is no role assignment in any file: every request will be denied.
     NoRoleAssignments,
 }
@@ -160,6 +168,11 @@ impl fmt::Display for LoadWarning {
                 f,
                 "`{}`: role assignment `{assignment}` grants nothing: {found} role definitions \
                  have the display name in its `role_definition_id`",
+                file.display()
+            ),
+            Self::OverlayTaken { file, assignment } => write!(
+                f,
+                "`{}`: role assignment `{assignment}` grants nothing: an exported one has its name",
                 file.display()
             ),
             Self::NoRoleAssignments => {

@@ -49,6 +49,11 @@ impl Attributes for RequestAttributes<'_> {
             return Lookup::Missing;
         }
         let found = match known.origin() {
+            // SECURITY: what nobody said is not "none".
+            Origin::Token(Token::Groups) if self.facts.claims.groups == TokenGroups::Absent => {
+                return Lookup::Unknown;
+            }
+            Origin::Custom if self.custom.is_none() => return Lookup::Unknown,
             Origin::Body(_, part) => return self.in_body(part, known.needs(), &attribute.form),
             Origin::Metadata(_, part) => {
                 return self.in_metadata(part, known.needs(), &attribute.form);
@@ -114,7 +119,6 @@ impl RequestAttributes<'_> {
                 CallerKind::User => "User",
             })),
             Token::Groups => match &claims.groups {
-                // SECURITY: unknown is not "in none".
                 TokenGroups::Absent => None,
                 TokenGroups::Present(groups) => {
                     many(groups.iter().map(|group| Scalar::Guid(group.0.as_uuid())))

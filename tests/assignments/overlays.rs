@@ -122,15 +122,27 @@ fn custom_security_attributes_keep_their_types() {
     );
 }
 
+/// An error would let whoever picks names in Azure keep in force what has been withdrawn.
+#[test]
+fn a_local_assignment_that_has_the_name_of_an_exported_one_is_left_out() {
+    let before = load_with(&[]).unwrap();
+    let taken = assignment(SECRETS_USER).replace(LOCAL, EXPORTED);
+    let loaded = load_with(&[&taken]).unwrap();
+    assert_eq!(loaded.data, before.data);
+    let told = |warning: &LoadWarning| {
+        matches!(warning, LoadWarning::OverlayTaken { assignment, .. }
+            if *assignment == id(EXPORTED))
+    };
+    assert!(loaded.report.warnings.iter().any(told));
+}
+
 #[test]
 fn what_is_given_twice_fails_the_load() {
     let local = assignment(SECRETS_USER);
-    let exported = local.replace(LOCAL, EXPORTED);
     let attributes = format!(
         "[[custom_security_attributes]]\nprincipal_id = '{DANA}'\nattributes = {{ a_b = 1 }}\n"
     );
     for (overlays, told) in [
-        (vec![exported.as_str()], "role_assignments[0].name"),
         (
             vec![local.as_str(), local.as_str()],
             "role_assignments[0].name",

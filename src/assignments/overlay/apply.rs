@@ -11,14 +11,16 @@ use super::{Overlay, OverlayAssignment, RoleReference};
 
 /// Adds `overlays` to `data`, in their order.
 ///
-/// A role that is not in the data, and a condition on an assignment that is not, are warnings: an
-/// error would keep in force what the exports have withdrawn.
+/// A role that is not in the data, a condition on an assignment that is not, and an assignment whose
+/// name an exported one has, are warnings: an error would keep in force what the exports have
+/// withdrawn.
 pub(in crate::assignments) fn apply(
     overlays: Vec<(PathBuf, Overlay)>,
     data: &mut RoleData,
     report: &mut LoadReport,
 ) -> Result<(), Vec<(PathBuf, OverlayErrors)>> {
-    let mut names: HashSet<AssignmentId> = data.role_assignments.iter().map(|one| one.id).collect();
+    let exported: HashSet<AssignmentId> = data.role_assignments.iter().map(|one| one.id).collect();
+    let mut names = HashSet::new();
     let roles = Roles::of(data);
     let mut problems = Vec::new();
     for (file, overlay) in overlays {
@@ -30,7 +32,12 @@ pub(in crate::assignments) fn apply(
                 let entry = OverlayEntry::RoleAssignment(index);
                 errors.push(OverlayError::Twice(entry, "name"));
             }
-            if let Some(role) = roles.find(&one, &file, report) {
+            if exported.contains(&one.id) {
+                report.warnings.push(LoadWarning::OverlayTaken {
+                    file: file.clone(),
+                    assignment: one.id,
+                });
+            } else if let Some(role) = roles.find(&one, &file, report) {
                 data.role_assignments.push(one.with_role(role));
             }
         }
