@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use uuid::{NoContext, Uuid};
 
-use crate::keyvault::Operation;
+use crate::keyvault::{ObjectVersion, Operation};
 use crate::principal::{Caller, TokenGroups};
 use crate::rbac::{AssignmentId, Scope};
 use crate::reason::{Reason, Verdict};
@@ -63,6 +63,8 @@ pub struct PolicyFacts {
     pub role: Option<Arc<str>>,
     /// The deny assignment that denied.
     pub deny_assignment: Option<AssignmentId>,
+    /// The version of the object that was looked at and is sent, if the caller named none.
+    pub pinned_version: Option<ObjectVersion>,
     /// What came closest to allowing.
     pub nearest: Option<NearestMiss>,
 }

@@ -147,6 +147,8 @@ pub(super) struct PolicyFields<'a> {
     pub(super) assignment: Option<Shown<AssignmentId>>,
     pub(super) role: Option<Cow<'a, str>>,
     pub(super) deny_assignment: Option<Shown<AssignmentId>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pinned_version: Option<&'a str>,
     pub(super) nearest: Option<NearestFields<'a>>,
 }
 

@@ -273,6 +273,14 @@ impl Operation {
         }
     }
 
+    /// The version that was decided on although the caller named none; it is the one that is sent.
+    pub const fn pinned_version(&self) -> Option<&ObjectVersion> {
+        match &self.version {
+            VersionSegment::Pinned(version) => Some(version),
+            VersionSegment::Absent | VersionSegment::Empty | VersionSegment::Given(_) => None,
+        }
+    }
+
     /// The same operation, sent for `version` if it is one for which the caller could have named a
     /// version and did not.
     ///

@@ -209,3 +209,29 @@ fn what_cannot_be_read_is_not_laid_out() {
     assert_eq!((code, &*out), (1, ""));
     assert!(error.contains("line 1, column 7"), "{error}");
 }
+
+#[test]
+fn an_overlay_file_is_checked_strictly_and_may_have_our_own_attributes() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("overlay.toml");
+    let own = "@Environment[Portcullis.Tls/clients:protocol] StringEquals 'TLSv1.3'";
+    let mixed = format!("{CLEAN} AND {own} OR {own}");
+    let text = format!(
+        "[[role_assignments]]\nname = 'local'\ncondition = \"{own}\"\n\
+         [[conditions]]\nrole_assignment_id = 'narrowed'\ncondition = \"{mixed}\"\n"
+    );
+    fs::write(&file, text).unwrap();
+    let path = file.to_str().unwrap();
+    let (code, out, _) = portcullis(&["check", "--format", "json", path], "");
+    let report: Value = serde_json::from_str(&out).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    let told: Vec<_> = findings
+        .iter()
+        .map(|finding| format!("{}: {}", finding["subject"], finding["name"]))
+        .collect();
+    assert_eq!((code, report["conditions"].as_u64()), (1, Some(2)));
+    assert_eq!(told, ["\"narrowed\": \"mixed-connectives\""]);
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/config/overlay.example.toml");
+    let (code, out, _) = portcullis(&["check", shipped], "");
+    assert_eq!(code, 0, "{out}");
+}

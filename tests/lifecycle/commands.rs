@@ -12,12 +12,15 @@ async fn told(arguments: &[&str]) -> Outcome {
     outcome(command(arguments)).await
 }
 
+/// The configurations among the examples; the others are overlays, and named so.
 fn shipped() -> Vec<String> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     let files = fs::read_dir(directory).unwrap();
     let paths = files.map(|file| file.unwrap().path());
-    let toml = paths.filter(|path| path.extension().is_some_and(|kind| kind == "toml"));
-    toml.map(|path| path.to_str().unwrap().to_owned()).collect()
+    let names = paths.map(|path| path.to_str().unwrap().to_owned());
+    names
+        .filter(|name| name.ends_with(".toml") && !name.contains("/overlay."))
+        .collect()
 }
 
 #[tokio::test]

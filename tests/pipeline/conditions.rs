@@ -94,6 +94,10 @@ async fn paint(site: &Site, name: &str, value: &str, team: &str) -> String {
     id.rsplit('/').next().unwrap().to_owned()
 }
 
+/// The query of the proxy's own questions, whatever the caller's api-version: an old one would leave
+/// properties out.
+const ASKED: &str = "api-version=2026-04-01";
+
 /// What reached the vault since the last look: method, and path and query.
 fn asked(site: &Site) -> Vec<String> {
     let news = site.news();

@@ -3,6 +3,7 @@
 //! The limits of the texts are chosen so that the longest possible record stays below the limit of
 //! a line; a test builds that record.
 
+use crate::keyvault::ObjectVersion;
 use crate::reason::{Reason, Verdict};
 
 use super::super::log::AuditLog;
@@ -110,6 +111,7 @@ fn policy_fields<'f>(policy: &'f PolicyFacts, cutter: &mut Cutter) -> PolicyFiel
         assignment: policy.assignment.map(Shown),
         role: cutter.cut_some("policy.role", policy.role.as_deref(), NAME_BYTES),
         deny_assignment: policy.deny_assignment.map(Shown),
+        pinned_version: policy.pinned_version.as_ref().map(ObjectVersion::as_str),
         nearest: policy.nearest.as_ref().map(|nearest| {
             let (role, detail) = (nearest.role.as_deref(), nearest.detail.as_deref());
             NearestFields {

@@ -38,6 +38,7 @@ const FIELDS: &[(&str, &str)] = &[
     ),
     ("/policy/snapshot", "sha256:1c43"),
     ("/policy/snapshot_ts", "2026-09-21T14:13:20.000000Z"),
+    ("/policy/pinned_version", "1d89273b3c364e018f939c2f0d151622"),
     ("/policy/nearest/assignment", GUID),
     ("/policy/nearest/role", "Key Vault Reader"),
     ("/policy/nearest/failed", "action_not_granted"),
@@ -63,6 +64,7 @@ fn full_guard(log: &AuditLog, text: &str, client: ClientFacts) -> AuditGuard {
         assignment: Some(GUID.parse().unwrap()),
         role: Some(text.into()),
         deny_assignment: Some(GUID.parse().unwrap()),
+        pinned_version: Some("1d89273b3c364e018f939c2f0d151622".parse().unwrap()),
         nearest: Some(NearestMiss {
             assignment: Some(GUID.parse().unwrap()),
             role: Some(text.into()),
@@ -82,6 +84,7 @@ fn small_policy() -> PolicyFacts {
         assignment: None,
         role: None,
         deny_assignment: None,
+        pinned_version: Some("1d89273b3c364e018f939c2f0d151622".parse().unwrap()),
         nearest: Some(NearestMiss {
             assignment: Some(GUID.parse().unwrap()),
             role: Some("Key Vault Reader".into()),

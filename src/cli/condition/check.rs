@@ -1,7 +1,7 @@
 //! `portcullis condition check`: what is wrong with conditions, and what is seldom meant.
 //!
-//! The input is the text of one condition, or JSON as `az`, PowerShell and ARM write it, in which
-//! every condition is looked at.
+//! The input is the text of one condition, JSON as `az`, PowerShell and ARM write it, or an overlay
+//! file; in the latter two every condition is looked at.
 
 mod export;
 mod report;
@@ -23,10 +23,10 @@ use report::{Finding, Problem, Report};
 /// `--deny-warnings`), and 2 if the arguments are wrong.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Check {
-    /// Files with one condition each, or JSON exports of role assignments and role definitions;
-    /// standard input if there are none, or for `-`
+    /// Files with one condition each, JSON exports of role assignments and role definitions, or
+    /// overlay files, whose names end in `.toml`; standard input if there are none, or for `-`
     files: Vec<PathBuf>,
-    /// Refuse `AND` beside `OR` without parentheses (the default for the text of a condition)
+    /// Refuse `AND` beside `OR` without parentheses (the default but for exports)
     #[arg(long, conflicts_with = "compatible")]
     strict: bool,
     /// Accept `AND` beside `OR` without parentheses (the default for exports)
@@ -46,6 +46,29 @@ enum Format {
     Text,
     /// One JSON object, for programs
     Json,
+}
+
+/// What kind of input conditions are in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// The text of one condition.
+    Text,
+    /// What Azure's tools wrote.
+    Export,
+    /// A file of our own, in which our own attributes have their place.
+    Overlay,
+}
+
+impl Kind {
+    fn of(input: &Input) -> Self {
+        if input.name.ends_with(".toml") {
+            Self::Overlay
+        } else if export::is_json(&input.text) {
+            Self::Export
+        } else {
+            Self::Text
+        }
+    }
 }
 
 /// A condition and what is known of where it is.
@@ -79,26 +102,17 @@ impl Check {
     }
 
     fn check(&self, input: &Input, report: &mut Report) -> Result<(), Failure> {
-        let is_export = export::is_json(&input.text);
-        let conditions = if is_export {
-            export::conditions(&input.text).map_err(|error| format!("{}: {error}", input.name))?
-        } else {
-            vec![Condition {
-                subject: None,
-                text: input.text.clone(),
-                version: None,
-                held: None,
-                void: None,
-            }]
-        };
-        let mode = if self.compatible || (is_export && !self.strict) {
+        let kind = Kind::of(input);
+        let conditions =
+            conditions(kind, &input.text).map_err(|error| format!("{}: {error}", input.name))?;
+        let mode = if self.compatible || (kind == Kind::Export && !self.strict) {
             Mode::Compatible
         } else {
             Mode::Strict
         };
         for condition in conditions {
             report.conditions += 1;
-            let problems = problems(&condition, mode, is_export);
+            let problems = problems(&condition, mode, kind);
             report
                 .findings
                 .extend(problems.into_iter().map(|problem| Finding {
@@ -111,10 +125,24 @@ impl Check {
     }
 }
 
+fn conditions(kind: Kind, text: &str) -> Result<Vec<Condition>, Failure> {
+    Ok(match kind {
+        Kind::Export => export::conditions(&serde_json::from_str(text)?),
+        Kind::Overlay => export::conditions(&toml::from_str(text)?),
+        Kind::Text => vec![Condition {
+            subject: None,
+            text: text.to_owned(),
+            version: None,
+            held: None,
+            void: None,
+        }],
+    })
+}
+
 /// What is wrong with `condition`.
 ///
 /// Exports also have conditions on other services, of which only the language is known here.
-fn problems(condition: &Condition, mode: Mode, is_export: bool) -> Vec<Problem> {
+fn problems(condition: &Condition, mode: Mode, kind: Kind) -> Vec<Problem> {
     if let Some(version) = &condition.version
         && version != "2.0"
     {
@@ -140,11 +168,14 @@ fn problems(condition: &Condition, mode: Mode, is_export: bool) -> Vec<Problem> 
         expression: expr.to_string().into(),
         detail: detail.as_str().into(),
     });
-    let foreign = is_export && !abac::concerns_key_vault(&expr);
+    let foreign = kind == Kind::Export && !abac::concerns_key_vault(&expr);
+    let is_at_home =
+        |warning: &Warning| kind == Kind::Overlay && warning.lint == Lint::ExtensionAttribute;
     abac::lint(&expr, &knowledge)
         .into_iter()
         .chain(void)
         .filter(|warning| !foreign || warning.lint.is_about_any_service())
+        .filter(|warning| !is_at_home(warning))
         .map(Problem::Warning)
         .collect()
 }

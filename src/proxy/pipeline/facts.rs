@@ -46,6 +46,7 @@ fn policy(revision: Revision, in_force: &InForce, now: SystemTime) -> PolicyFact
         assignment: None,
         role: None,
         deny_assignment: None,
+        pinned_version: None,
         nearest: None,
     }
 }
@@ -56,6 +57,7 @@ pub(super) fn allowed_by(permit: &Permit, in_force: &InForce, now: SystemTime) -
     PolicyFacts {
         assignment: by.map(|by| by.assignment),
         role: by.map(|by| Arc::clone(&by.role_name)),
+        pinned_version: permit.operation().pinned_version().cloned(),
         ..policy(permit.revision(), in_force, now)
     }
 }

@@ -8,10 +8,11 @@ use portcullis::dev::people;
 use portcullis::dev::vault::Script;
 use serde_json::{Value, json};
 
-use super::{CALLER, GET, LIST, NAME, PATH, asked, only_red, paint, refused, site, site_with};
+use super::{
+    ASKED, CALLER, GET, LIST, NAME, PATH, asked, only_red, paint, refused, site, site_with,
+};
 use crate::site::{Setup, Site, VERSION, put, read, soon};
 
-/// In an api-version of the proxy's, whatever the caller's: an old one would leave properties out.
 const LISTED: &str = "GET /secrets/paint/versions?api-version=2026-04-01";
 
 #[tokio::test]
@@ -22,7 +23,10 @@ async fn a_value_is_served_after_its_metadata_and_in_the_version_that_was_looked
         let reply = site.get(CALLER, path).await;
         assert_eq!(reply.status, 200, "{}", reply.text());
         assert_eq!(reply.json()["value"], "scarlet");
-        assert_eq!(site.decision()["decision"], "allow");
+        let record = site.decision();
+        assert_eq!(record["decision"], "allow");
+        assert_eq!(record["object_version"], Value::Null);
+        assert_eq!(record["policy"]["pinned_version"], *version);
     }
     let read = format!("GET {PATH}/{version}?api-version=7.4");
     assert_eq!(asked(&site), [LISTED, &read, &read]);
@@ -267,7 +271,8 @@ async fn keys_are_asked_for_directly_and_used_in_the_version_that_was_looked_at(
     let reply = soon(site.send(CALLER, "POST", &sign, &body)).await;
     assert_eq!(reply.status, 200, "{}", reply.text());
     let signed = format!("POST /keys/signing/{version}/sign?{VERSION}");
-    assert_eq!(asked(&site), [format!("GET {path}"), signed]);
+    let look = format!("GET /keys/signing?{ASKED}");
+    assert_eq!(asked(&site), [look, signed]);
 }
 
 #[tokio::test]
@@ -283,8 +288,8 @@ async fn whether_a_key_is_current_takes_a_second_look() {
     let sign = format!("/keys/signing/{old}/sign?{VERSION}");
     assert_eq!(site.send(CALLER, "POST", &sign, &body).await.status, 200);
     let looks = [
-        format!("GET /keys/signing/{old}?{VERSION}"),
-        format!("GET {path}"),
+        format!("GET /keys/signing/{old}?{ASKED}"),
+        format!("GET /keys/signing?{ASKED}"),
     ];
     assert_eq!(
         asked(&site),
@@ -333,7 +338,7 @@ async fn a_deleted_object_is_asked_for_among_the_deleted_ones() {
         let path = format!("/deletedsecrets/{name}/recover?{VERSION}");
         let reply = site.send(CALLER, "POST", &path, &Value::Null).await;
         assert_eq!(reply.status, status, "{}", reply.text());
-        let look = format!("GET /deletedsecrets/{name}?{VERSION}");
+        let look = format!("GET /deletedsecrets/{name}?{ASKED}");
         assert_eq!(asked(&site)[0], look);
     }
 }

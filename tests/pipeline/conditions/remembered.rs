@@ -8,7 +8,7 @@ use portcullis::dev::vault::Script;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::{CALLER, GET, LIST, NAME, asked, only_red, paint, refused, site, site_with};
+use super::{ASKED, CALLER, GET, LIST, NAME, asked, only_red, paint, refused, site, site_with};
 use crate::site::{Setup, Site, VERSION, eventually, read};
 
 /// How often the vault was asked about the secret since the last look.
@@ -229,5 +229,5 @@ async fn a_request_that_writes_asks_whatever_is_remembered() {
     let reply = site.send(CALLER, "PATCH", GET, &body).await;
     assert_eq!(reply.status, 200, "{}", reply.text());
     let patched = format!("PATCH /secrets/paint/{version}?{VERSION}");
-    assert_eq!(asked(&site), [format!("GET {LIST}?{VERSION}"), patched]);
+    assert_eq!(asked(&site), [format!("GET {LIST}?{ASKED}"), patched]);
 }

@@ -2,7 +2,8 @@
 //!
 //! The tools spell the same thing in three ways: ARM puts most members into `properties`, `az`
 //! lifts them out, PowerShell renames some and begins all with a capital. Members are therefore
-//! looked for in both places, by any of their names, without regard to case.
+//! looked for in both places, by any of their names, without regard to case. An overlay file has
+//! yet another spelling of the same.
 
 use std::collections::HashMap;
 
@@ -23,11 +24,10 @@ pub(super) fn is_json(text: &str) -> bool {
     )
 }
 
-/// The conditions in the export `text`.
-pub(super) fn conditions(text: &str) -> Result<Vec<Condition>, serde_json::Error> {
-    let export: Value = serde_json::from_str(text)?;
+/// The conditions in an export, or in an overlay file, whose members have the same names.
+pub(super) fn conditions(export: &Value) -> Vec<Condition> {
     let mut entries = Vec::new();
-    collect(&export, &mut entries);
+    collect(export, &mut entries);
     let mut roles: HashMap<String, DataActionSet> = builtin::role_definitions()
         .into_values()
         .map(|role| (role.id.to_string(), held(&role.permissions)))
@@ -47,7 +47,7 @@ pub(super) fn conditions(text: &str) -> Result<Vec<Condition>, serde_json::Error
         conditions.extend(entry.condition(entry.name(), held, void));
         conditions.extend(entry.conditions_of_permissions());
     }
-    Ok(conditions)
+    conditions
 }
 
 /// What `permissions` hold together.
@@ -75,7 +75,7 @@ fn collect<'j>(value: &'j Value, entries: &mut Vec<Entry<'j>>) {
     }
 }
 
-/// The names of a member in the three spellings.
+/// The names of a member in all spellings.
 type Names = &'static [&'static str];
 
 const CONDITION: Names = &["condition"];
@@ -83,8 +83,8 @@ const CONDITION_VERSION: Names = &["conditionVersion"];
 const DATA_ACTIONS: Names = &["dataActions"];
 const NOT_DATA_ACTIONS: Names = &["notDataActions"];
 const PERMISSIONS: Names = &["permissions"];
-const PRINCIPAL: Names = &["principalId", "objectId"];
-const ROLE: Names = &["roleDefinitionId"];
+const PRINCIPAL: Names = &["principalId", "objectId", "principal_id"];
+const ROLE: Names = &["roleDefinitionId", "role_definition_id"];
 const SCOPE: Names = &["scope"];
 /// What tells an object from others, the best first.
 const NAME: Names = &[
@@ -93,6 +93,7 @@ const NAME: Names = &[
     "roleName",
     "name",
     "roleAssignmentId",
+    "role_assignment_id",
     "id",
 ];
 
