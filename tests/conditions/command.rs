@@ -232,6 +232,6 @@ fn an_overlay_file_is_checked_strictly_and_may_have_our_own_attributes() {
     assert_eq!((code, report["conditions"].as_u64()), (1, Some(2)));
     assert_eq!(told, ["\"narrowed\": \"mixed-connectives\""]);
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/config/overlay.example.toml");
-    let (code, out, _) = portcullis(&["check", shipped], "");
+    let (code, out, _) = portcullis(&["check", "--deny-warnings", shipped], "");
     assert_eq!(code, 0, "{out}");
 }

@@ -30,7 +30,12 @@ pub(super) fn conditions(export: &Value) -> Vec<Condition> {
     collect(export, &mut entries);
     let mut roles: HashMap<String, DataActionSet> = builtin::role_definitions()
         .into_values()
-        .map(|role| (role.id.to_string(), held(&role.permissions)))
+        .flat_map(|role| {
+            let held = held(&role.permissions);
+            // An overlay file may name a role by what people call it.
+            let names = [role.id.to_string(), role.name.to_ascii_lowercase()];
+            names.map(|name| (name, held))
+        })
         .collect();
     roles.extend(entries.iter().filter_map(role));
     let assignments: Vec<Assignment<'_>> = entries.iter().filter_map(Assignment::of).collect();
@@ -201,7 +206,7 @@ fn last_segment(id: &str) -> String {
 struct Assignment<'j> {
     entry: Entry<'j>,
     principal: &'j str,
-    /// The last segment of the role definition's id.
+    /// The last segment of the role definition's id, or its display name, in lower case.
     role: String,
     scope: &'j str,
 }
