@@ -75,6 +75,9 @@ struct Origin {
     negated: bool,
 }
 
+/// How many alternatives of an `OR` are told; conditions have two or three.
+const MAX_ALTERNATIVES: usize = 4;
+
 /// Why a residual does not hold. It tells no value of any attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blame {
@@ -141,8 +144,8 @@ impl Residual {
     /// Why it does not hold for a request; `None` if it does, or if it was made as a constant and
     /// no part of a condition says why.
     ///
-    /// It is a part that comes to the same as the whole: of an `AND` the first one, of an `OR` the
-    /// first that is more than a test for an action or a suboperation, if there is one.
+    /// It is a part that comes to the same as the whole: of an `AND` the first one, of an `OR` what
+    /// is wrong with each alternative, guards aside, up to [`MAX_ALTERNATIVES`].
     pub fn blame(&self, suboperation: Option<&str>, attributes: &dyn Attributes) -> Option<Blame> {
         let scene = Scene {
             suboperation,
@@ -151,29 +154,10 @@ impl Residual {
         if self.truth(scene) == Truth::True {
             return None;
         }
-        let (leaf, negated) = self.culprit(true, scene)?;
-        let missing = if let Expr::Compare(comparison) = &leaf {
-            compare::attributes(comparison)
-                .find(|attribute| {
-                    let exists = compare::exists(attribute, attributes);
-                    matches!(exists, Truth::False | Truth::Undefined)
-                })
-                .map(|attribute| attribute.to_string().into())
-        } else if let Expr::Exists(attribute) = &leaf
-            && compare::exists(attribute, attributes) == Truth::Undefined
-        {
-            Some(attribute.to_string().into())
-        } else {
-            None
-        };
-        let expr = if negated {
-            Expr::Not(Box::new(leaf))
-        } else {
-            leaf
-        };
+        let expr = self.culprit(true, scene)?;
         Some(Blame {
             expression: expr.to_string().into(),
-            missing,
+            missing: missing(&expr, attributes).map(|attribute| attribute.to_string().into()),
         })
     }
 
@@ -340,9 +324,8 @@ impl Residual {
         }
     }
 
-    /// The leaf that keeps it from being true (or false, if that is `wanted`), and whether the
-    /// leaf would have to be false for that.
-    fn culprit(&self, wanted: bool, scene: Scene<'_>) -> Option<(Expr, bool)> {
+    /// What would have to hold for it to be true (or false, if that is `wanted`), and does not.
+    fn culprit(&self, wanted: bool, scene: Scene<'_>) -> Option<Expr> {
         let whole = self.truth(scene);
         let hinders = |part: &&Self| {
             let truth = part.truth(scene);
@@ -356,14 +339,14 @@ impl Residual {
         let leaf = match &self.part {
             Part::Constant(_, origin) => {
                 let Origin { leaf, negated } = origin.as_ref()?;
-                return Some(((**leaf).clone(), negated ^ !wanted));
+                return Some(needed((**leaf).clone(), *negated == wanted));
             }
             Part::All(parts) if wanted => return parts.iter().find(decides)?.culprit(true, scene),
             Part::Any(parts) if !wanted => {
                 return parts.iter().find(decides)?.culprit(false, scene);
             }
             Part::All(parts) | Part::Any(parts) => {
-                return first_test(parts.iter().filter(decides))?.culprit(wanted, scene);
+                return alternatives(parts.iter().filter(decides), wanted, scene);
             }
             // Its readings may differ, and then no part comes to the same.
             Part::Mixed(operands) => {
@@ -374,7 +357,7 @@ impl Residual {
             Part::Exists(attribute) => Expr::Exists((**attribute).clone()),
             Part::Compare(prepared) => Expr::Compare(Box::new(prepared.comparison.clone())),
         };
-        Some((leaf, !wanted))
+        Some(needed(leaf, !wanted))
     }
 
     /// Whether it asks for more than an action or a suboperation.
@@ -399,6 +382,49 @@ fn settled(leaf: &Expr, truth: Truth) -> Residual {
         negated: false,
     };
     Residual::free(Part::Constant(truth, Some(origin)))
+}
+
+fn needed(leaf: Expr, negated: bool) -> Expr {
+    if negated {
+        Expr::Not(Box::new(leaf))
+    } else {
+        leaf
+    }
+}
+
+/// What is wrong with each of `parts`, one of which would have sufficed.
+fn alternatives<'a>(
+    parts: impl Iterator<Item = &'a Residual> + Clone,
+    wanted: bool,
+    scene: Scene<'_>,
+) -> Option<Expr> {
+    let tests = parts.clone().filter(|part| part.is_test());
+    let culprits = tests.filter_map(|part| part.culprit(wanted, scene));
+    let mut culprits: Vec<Expr> = culprits.take(MAX_ALTERNATIVES).collect();
+    match culprits.len() {
+        0 => first_test(parts)?.culprit(wanted, scene),
+        1 => culprits.pop(),
+        _ => Some(Expr::Any(culprits)),
+    }
+}
+
+/// The first attribute in `expr` that was asked for and of which nobody knows a value.
+fn missing<'e>(expr: &'e Expr, attributes: &dyn Attributes) -> Option<&'e Attribute> {
+    match expr {
+        Expr::All(parts) | Expr::Any(parts) => {
+            parts.iter().find_map(|part| missing(part, attributes))
+        }
+        Expr::Not(inner) => missing(inner, attributes),
+        Expr::Compare(comparison) => compare::attributes(comparison).find(|attribute| {
+            let exists = compare::exists(attribute, attributes);
+            matches!(exists, Truth::False | Truth::Undefined)
+        }),
+        Expr::Exists(attribute) => {
+            let unknown = compare::exists(attribute, attributes) == Truth::Undefined;
+            unknown.then_some(attribute)
+        }
+        Expr::Mixed(_) | Expr::Action(_) | Expr::SubOperation(_) => None,
+    }
 }
 
 /// The first part that asks for more than an action or a suboperation, or else the first.
