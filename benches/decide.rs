@@ -5,7 +5,6 @@
 #[path = "../tests/support/facts.rs"]
 mod facts;
 
-use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -114,8 +113,8 @@ fn bench(criterion: &mut Criterion) -> Result<(), Failure> {
     let tags = [("Project".into(), "Cascade".into())];
     let metadata = Arc::new(Metadata {
         properties: Properties {
-            values: BTreeMap::new(),
             tags: tags.into(),
+            ..Properties::default()
         },
         version: None,
         is_current: None,

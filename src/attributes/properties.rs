@@ -1,6 +1,6 @@
 //! Properties of an object: as a body wants them, or as the vault has them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::abac::Values;
 use crate::abac::vocabulary::Property;
@@ -11,6 +11,8 @@ use crate::keyvault::ObjectVersion;
 pub struct Properties {
     /// The properties that are there.
     pub values: BTreeMap<Property, Values<'static>>,
+    /// Those of which nobody can say whether they are there. SECURITY: they are not "not there".
+    pub unknown: BTreeSet<Property>,
     /// Its tags.
     pub tags: BTreeMap<Box<str>, Box<str>>,
 }

@@ -196,6 +196,9 @@ impl RequestAttributes<'_> {
 
 fn found_in<'a>(properties: &'a Properties, part: Part, form: &Form) -> Lookup<'a> {
     let found = match part {
+        Part::Property(property) if properties.unknown.contains(&property) => {
+            return Lookup::Unknown;
+        }
         Part::Property(property) => properties.values.get(&property).map(Values::borrowed),
         Part::Tags => tag(&properties.tags, form),
         Part::IsCurrent => None,

@@ -132,8 +132,19 @@ impl Gathered {
 
     fn put(&mut self, property: Property, value: Option<Values<'static>>) {
         if let Some(value) = value {
+            self.settle(property);
             self.0.values.insert(property, value);
         }
+    }
+
+    /// Notes that nobody can say whether these are there, until they are put or settled.
+    fn doubt(&mut self, properties: &[Property]) {
+        self.0.unknown.extend(properties);
+    }
+
+    /// Notes that it is known whether this is there.
+    fn settle(&mut self, property: Property) {
+        self.0.unknown.remove(&property);
     }
 
     /// What every kind of object can be born with: `attributes` and `tags`.

@@ -1,7 +1,8 @@
 //! Certificates that come from outside: what they are stands in the certificate, not in the
 //! policy beside it.
 //!
-//! Only PEM can be looked into. PKCS#12 is encrypted as a whole; what is in it is missing.
+//! Only PEM can be looked into. PKCS#12 is encrypted as a whole; what is in it is unknown, which is
+//! something else than missing.
 
 use std::sync::Arc;
 
@@ -20,8 +21,20 @@ use crate::abac::Values;
 use crate::abac::vocabulary::Property;
 use crate::json::Object;
 
+/// What stands in the certificate.
+const CONTENT: [Property; 7] = [
+    Property::Curve,
+    Property::DnsNames,
+    Property::ExtendedKeyUsage,
+    Property::KeySize,
+    Property::KeyType,
+    Property::Subject,
+    Property::ValidityMonths,
+];
+
 /// `POST /certificates/{name}/import`
 pub(super) fn of_import(found: &mut Gathered, body: &Object) {
+    found.doubt(&CONTENT);
     let policy = object(body, "policy");
     if let Some(policy) = policy {
         super::certificate::issuer_and_export(found, policy);
@@ -80,7 +93,11 @@ fn all_of<T, E>(sections: impl Iterator<Item = Result<T, E>>) -> Option<Vec<T>> 
 }
 
 fn names(found: &mut Gathered, certificate: &X509Certificate<'_>) {
-    let Ok(Some(extension)) = certificate.subject_alternative_name() else {
+    let Ok(extension) = certificate.subject_alternative_name() else {
+        return;
+    };
+    found.settle(Property::DnsNames);
+    let Some(extension) = extension else {
         return;
     };
     let dns: Vec<_> = extension
@@ -101,7 +118,11 @@ fn names(found: &mut Gathered, certificate: &X509Certificate<'_>) {
 }
 
 fn extended_key_usage(found: &mut Gathered, certificate: &X509Certificate<'_>) {
-    let Ok(Some(extension)) = certificate.extended_key_usage() else {
+    let Ok(extension) = certificate.extended_key_usage() else {
+        return;
+    };
+    found.settle(Property::ExtendedKeyUsage);
+    let Some(extension) = extension else {
         return;
     };
     let usage = extension.value;
@@ -128,10 +149,12 @@ fn key(found: &mut Gathered, certificate: &X509Certificate<'_>, wanted: Option<&
     let family = match public.parsed() {
         Ok(PublicKey::RSA(key)) => {
             let size = i64::try_from(key.key_size()).ok();
+            found.settle(Property::Curve);
             found.put(Property::KeySize, size.map(number));
             "RSA"
         }
         Ok(PublicKey::EC(_)) => {
+            found.settle(Property::KeySize);
             let parameters = public.algorithm.parameters.as_ref();
             let curve = parameters.and_then(|parameters| parameters.as_oid().ok());
             let curve = curve.and_then(|curve| curve_name(&curve.to_id_string()));

@@ -325,6 +325,14 @@ fn an_imported_certificate_speaks_for_itself() {
     );
     let hsm = imported(r#"{"key_props":{"kty":"EC-HSM"}}"#, &pem);
     assert_has(&hsm, &[(P::KeyType, Some(spelling("EC-HSM")))]);
+    let unknown = |found: &Properties| found.unknown.iter().copied().collect::<Vec<_>>();
+    assert_eq!(unknown(&hsm), [P::ValidityMonths]);
+    // An elliptic key has no size, which is known; what type of key the policy means is not.
+    assert_eq!(unknown(&found), [P::KeyType, P::ValidityMonths]);
+    // PKCS#12 cannot be looked into: whether there are names in it nobody can say.
+    let closed = imported(POLICY, "MIIJagIBAzCCCRYGCSqGSIb3DQEHAaCCCQcEggkD");
+    assert_has(&closed, &[(P::DnsNames, None)]);
+    assert!(closed.unknown.contains(&P::DnsNames) && closed.unknown.contains(&P::Subject));
     // Two that are both no authority's: the vault may take either.
     let two = imported(POLICY, &format!("{pem}{pem}"));
     assert_has(&two, &[(P::Subject, None), (P::DnsNames, None)]);
