@@ -132,6 +132,7 @@ fn properties() -> Properties {
     };
     Properties {
         values: Known::ALL.iter().filter_map(value).collect(),
+        unknown: [].into(),
         tags: tags(),
     }
 }
