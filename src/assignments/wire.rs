@@ -34,7 +34,7 @@ pub use crate::json::JsonError;
 pub use error::{EntryError, Place, WireError, WireErrors};
 pub use kind::Kind;
 pub use role_definition::ParsedDefinition;
-pub use text::TextError;
+pub use text::{TextError, decode};
 
 use crate::json::{Json, Object, shorten};
 use fields::{Fields, member};
@@ -128,7 +128,7 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, WireErrors> {
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
         return Err(WireError::TooLarge.into());
     }
-    let text = text::decode(bytes).map_err(WireError::from)?;
+    let text = decode(bytes).map_err(WireError::from)?;
     let json = Json::parse(text.as_bytes()).map_err(WireError::from)?;
     drop(text);
     let mut reader = Reader::default();

@@ -235,3 +235,17 @@ fn an_overlay_file_is_checked_strictly_and_may_have_our_own_attributes() {
     let (code, out, _) = portcullis(&["check", "--deny-warnings", shipped], "");
     assert_eq!(code, 0, "{out}");
 }
+
+#[test]
+fn an_export_of_windows_powershell_is_read_in_its_encoding() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("assignments.json");
+    let export = json!([{ "RoleAssignmentName": "a", "Condition": CLEAN }]).to_string();
+    let units = std::iter::once(0xFEFF).chain(export.encode_utf16());
+    fs::write(&file, units.flat_map(u16::to_le_bytes).collect::<Vec<_>>()).unwrap();
+    let (code, out, _) = portcullis(&["check", file.to_str().unwrap()], "");
+    assert_eq!(
+        (code, out.lines().last()),
+        (0, Some("1 condition: 0 errors, 0 warnings"))
+    );
+}

@@ -36,7 +36,7 @@ pub enum TextError {
 ///
 /// # Errors
 /// [`TextError`] for other encodings, truncated text and files without text.
-pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, TextError> {
+pub fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, TextError> {
     let text = match bytes {
         [0xFE, 0xFF, ..] | [0, 1..=0xFF, ..] => return Err(TextError::BigEndian),
         [0xFF, 0xFE, rest @ ..] => Cow::Owned(utf16le(rest)?),

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use crate::assignments::wire::{self, TextError};
 use crate::cli::Failure;
 
 /// A text and where it is from.
@@ -39,9 +40,13 @@ impl Input {
 
     fn of_file(file: &Path) -> Result<Self, Failure> {
         let name = file.display().to_string();
-        let text = fs::read_to_string(file).map_err(|error| format!("{name}: {error}"))?;
-        // Windows tools begin their exports with a byte order mark.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
+        let bytes = fs::read(file).map_err(|error| format!("{name}: {error}"))?;
+        let text = match wire::decode(&bytes) {
+            Ok(text) => text.into_owned(),
+            // What is wrong with an empty condition is told like other mistakes.
+            Err(TextError::Empty) => String::new(),
+            Err(error) => return Err(format!("{name}: {error}").into()),
+        };
         Ok(Self { name, text })
     }
 }
