@@ -239,7 +239,9 @@ fn canonical(permissions: &[Permission]) -> Canonical {
                 sorted(one.data_actions.iter().map(|p| fold(p))),
                 sorted(one.not_data_actions.iter().map(|p| fold(p))),
                 one.condition.as_ref().map(|condition| {
-                    let version = condition.version.as_deref().map(str::to_owned);
+                    // A version that is not said is this one.
+                    let version = condition.version.as_deref().filter(|said| *said != "2.0");
+                    let version = version.map(str::to_owned);
                     (condition.text.to_string(), version)
                 }),
             )

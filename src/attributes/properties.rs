@@ -15,6 +15,8 @@ pub struct Properties {
     pub unknown: BTreeSet<Property>,
     /// Its tags.
     pub tags: BTreeMap<Box<str>, Box<str>>,
+    /// Whether some tag could not be read, so that nobody can say which there are.
+    pub tags_are_unknown: bool,
 }
 
 /// What the vault says about an object.

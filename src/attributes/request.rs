@@ -200,6 +200,7 @@ fn found_in<'a>(properties: &'a Properties, part: Part, form: &Form) -> Lookup<'
             return Lookup::Unknown;
         }
         Part::Property(property) => properties.values.get(&property).map(Values::borrowed),
+        Part::Tags if properties.tags_are_unknown => return Lookup::Unknown,
         Part::Tags => tag(&properties.tags, form),
         Part::IsCurrent => None,
     };

@@ -176,6 +176,7 @@ impl Gathered {
         let tags: Option<_> = tags
             .map(|(name, value)| Some((name.clone(), value.as_text()?.into())))
             .collect();
+        self.0.tags_are_unknown = tags.is_none();
         self.0.tags = tags.unwrap_or_default();
     }
 }

@@ -235,7 +235,9 @@ impl Question<'_> {
         }
         let request = self.attributes(data_action);
         match actions.truth(data_action, self.suboperation, &request) {
-            Truth::Undefined if actions.unreadable.contains(data_action) => Kind::Unreadable,
+            Truth::Undefined | Truth::Pending(_) if actions.unreadable.contains(data_action) => {
+                Kind::Unreadable
+            }
             Truth::Undefined => Kind::Undefined,
             // Whatever is fetched, it does not come to hold.
             Truth::Pending(_) => Kind::Undefined,

@@ -181,6 +181,12 @@ fn and_beside_or_grants_what_every_reading_grants() {
         .insert(id(100), vec![text(mixed)]);
     let unreadable = miss(&overlaid, OperationKind::SecretDelete, "app");
     assert_eq!(unreadable, Miss::ConditionUnreadable, "overlays are strict");
+    // Whatever the tag is that nobody has fetched.
+    let tag = "@Resource[Microsoft.KeyVault/vaults/secrets/tags:a<$key_case_sensitive$>]";
+    let mut tagged = under(&format!("{tag} StringEquals 'x'"));
+    tagged.overlay_conditions.insert(id(100), vec![text("@@@")]);
+    let unreadable = miss(&tagged, OperationKind::SecretGet, "app");
+    assert_eq!(unreadable, Miss::ConditionUnreadable);
 }
 
 #[test]

@@ -134,6 +134,7 @@ fn properties() -> Properties {
         values: Known::ALL.iter().filter_map(value).collect(),
         unknown: [].into(),
         tags: tags(),
+        tags_are_unknown: false,
     }
 }
 

@@ -163,6 +163,7 @@ const IMPORTED_CERTIFICATE: &[Property] = &[
     Curve,
     Exportable,
     ExtendedKeyUsage,
+    ValidityMonths,
 ];
 
 /// Source: <https://learn.microsoft.com/rest/api/keyvault/>, the request bodies.

@@ -206,6 +206,8 @@ impl Pipeline {
         if needs_body && learned.body.is_yet_to_come() {
             let found = self.read_body(undecided.operation(), asked, body, trail);
             learned.body = found.await?.map(Arc::new).into();
+            // The client set the pace; what the vault said before may be old by now.
+            learned.metadata = Fetched::NotYet;
             return Ok(undecided.into_operation());
         }
         if learned.lacks_metadata(undecided.needs())

@@ -74,6 +74,10 @@ pub(super) fn of_release(found: &mut Gathered, body: &Object) {
 pub(super) fn of_rotation_policy(found: &mut Gathered, body: &Object) {
     let expiry = object(body, "attributes").and_then(|attributes| text(attributes, "expiryTime"));
     let days = expiry.and_then(whole_days);
+    if expiry.is_some() {
+        // `P3M` ends some day, too.
+        found.doubt(&[Property::ExpiryDays]);
+    }
     found.put(Property::ExpiryDays, days.map(number));
     let rotates: Option<Vec<bool>> = array(body, "lifetimeActions").and_then(|actions| {
         let kind = |json: &Json| {

@@ -74,7 +74,8 @@ fn what_has_another_type_is_missing() {
             "attributes":{"enabled":"true","exp":"1900000000","nbf":1.5,"created":-1}}"#,
     );
     assert_eq!(found.values.keys().collect::<Vec<_>>(), [&P::Created]);
-    assert!(found.tags.is_empty());
+    // Nobody can say which tags there are.
+    assert!(found.tags.is_empty() && found.tags_are_unknown);
     assert_eq!(body("PUT /secrets/n", "[]"), Properties::default());
     let far = r#"{"attributes":{"exp":9223372036854775807}}"#;
     assert_eq!(body("PUT /secrets/n", far), Properties::default());
@@ -190,6 +191,12 @@ fn durations_are_days_only_if_they_are_whole_days() {
         let found = body("PUT /keys/n/rotationpolicy", &policy);
         let days = days.map(number);
         assert_eq!(found.values.get(&P::ExpiryDays), days.as_ref(), "{text}");
+        // It expires all the same.
+        assert_eq!(
+            found.unknown.contains(&P::ExpiryDays),
+            days.is_none(),
+            "{text}"
+        );
     }
 }
 
