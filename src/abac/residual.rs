@@ -145,7 +145,7 @@ impl Residual {
     /// no part of a condition says why.
     ///
     /// It is a part that comes to the same as the whole: of an `AND` the first one, of an `OR` what
-    /// is wrong with each alternative, guards aside, up to [`MAX_ALTERNATIVES`].
+    /// is wrong with each alternative, guards aside, of up to four.
     pub fn blame(&self, suboperation: Option<&str>, attributes: &dyn Attributes) -> Option<Blame> {
         let scene = Scene {
             suboperation,
