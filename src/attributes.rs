@@ -14,4 +14,6 @@ pub use facts::{
     VaultFacts,
 };
 pub use properties::{Metadata, Properties};
-pub use request::{RequestAttributes, can_have, suboperation, suboperations_of};
+pub use request::{
+    RequestAttributes, can_have, depends_on_request, suboperation, suboperations_of,
+};

@@ -40,11 +40,23 @@ pub fn can_have(action: DataAction, attribute: &Attribute) -> bool {
         .is_some_and(|known| reach::of_action(action, known))
 }
 
+/// Whether it depends on the request what is found for the attribute: some request with this data
+/// action has it, or may have it where only the vault can look.
+pub fn depends_on_request(action: DataAction, attribute: &Attribute) -> bool {
+    can_have(action, attribute)
+        || attribute
+            .known
+            .is_some_and(|known| reach::is_sealed_in_action(action, known))
+}
+
 impl Attributes for RequestAttributes<'_> {
     fn look_up(&self, attribute: &Attribute) -> Lookup<'_> {
         let Some(known) = attribute.known else {
             return Lookup::Unknown;
         };
+        if reach::is_sealed(self.operation.kind(), known) {
+            return Lookup::Unknown;
+        }
         if !reach::of_operation(self.operation.kind(), self.action, known) {
             return Lookup::Missing;
         }

@@ -136,7 +136,7 @@ impl Role {
         let target = Target {
             action: action.as_str(),
             suboperations: attributes::suboperations_of(action),
-            can_have: &|attribute| attributes::can_have(action, attribute),
+            can_have: &|attribute| attributes::depends_on_request(action, attribute),
         };
         let holding = |entry: &&Entry| entry.held.contains(action);
         let entries = self.entries.iter().filter(holding);

@@ -319,3 +319,52 @@ fn nothing_is_fetched_unless_the_outcome_depends_on_it() {
     denied.role_assignments.clear();
     assert!(matches!(at_first(&denied), Decision::Deny(_)));
 }
+
+/// Only the vault can open what is restored or merged, so nobody can say what is not in there.
+#[test]
+fn what_is_under_seal_is_not_absent() {
+    let not = |path: &str| {
+        text(&format!(
+            "NOT Exists @Request[Microsoft.KeyVault/vaults/{path}]"
+        ))
+    };
+    for (path, kind, plain) in [
+        (
+            "secrets:name",
+            OperationKind::SecretRestore,
+            OperationKind::SecretList,
+        ),
+        (
+            "secrets:enabled",
+            OperationKind::SecretRestore,
+            OperationKind::SecretGet,
+        ),
+        (
+            "secrets/tags:a",
+            OperationKind::SecretRestore,
+            OperationKind::SecretGet,
+        ),
+        (
+            "keys:exportable",
+            OperationKind::KeyRestore,
+            OperationKind::KeyGet,
+        ),
+        (
+            "certificates:name",
+            OperationKind::CertificateRestore,
+            OperationKind::CertificateList,
+        ),
+        (
+            "certificates:dnsNames",
+            OperationKind::CertificatePendingMerge,
+            OperationKind::CertificateGet,
+        ),
+    ] {
+        let mut data = everything();
+        for assignment in &mut data.role_assignments {
+            assignment.condition = Some(not(path));
+        }
+        assert!(may(&data, plain, "app"), "{path}: {plain:?} has none");
+        assert!(!may(&data, kind, "app"), "{path}: {kind:?} may have one");
+    }
+}

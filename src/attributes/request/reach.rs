@@ -5,7 +5,7 @@
 
 use crate::abac::Source;
 use crate::abac::vocabulary::{Known, Line, Origin, Part, Property};
-use crate::keyvault::{DataAction, OperationKind, OperationScope};
+use crate::keyvault::{DataAction, ObjectType, OperationKind, OperationScope};
 use Property::{
     Algorithm, AutoRotate, ContentType, Curve, DigestLength, DnsNames, Enabled, Expires,
     ExpiryDays, Exportable, ExtendedKeyUsage, HasNonce, HasReleasePolicy, HasTargetAttestation,
@@ -48,6 +48,39 @@ pub(super) fn of_operation(kind: OperationKind, action: DataAction, known: Known
         | Origin::Clock(_)
         | Origin::Custom => true,
     }
+}
+
+/// Whether some request with this data action has what the attribute asks for under seal.
+pub(super) fn is_sealed_in_action(action: DataAction, known: Known) -> bool {
+    OperationKind::ALL
+        .iter()
+        .filter(|kind| kind.row().data_actions.contains(&action))
+        .any(|kind| is_sealed(*kind, known))
+}
+
+/// Whether the request has what the attribute asks for in a form that only the vault can open: a
+/// backup that is restored, a certificate that is merged.
+///
+/// SECURITY: that is unknown, and not "not there".
+#[expect(clippy::wildcard_enum_match_arm, reason = "most operations have none")]
+pub(super) fn is_sealed(kind: OperationKind, known: Known) -> bool {
+    let restored = match kind {
+        OperationKind::CertificateRestore => ObjectType::Certificate,
+        OperationKind::KeyRestore => ObjectType::Key,
+        OperationKind::SecretRestore => ObjectType::Secret,
+        OperationKind::CertificatePendingMerge => {
+            return matches!(
+                known.origin(),
+                Origin::Body(ObjectType::Certificate, Part::Property(property))
+                    if IMPORTED_CERTIFICATE.contains(&property)
+            );
+        }
+        _ => return false,
+    };
+    matches!(
+        known.origin(),
+        Origin::Line(Line::Name(object)) | Origin::Body(object, _) if object == restored
+    )
 }
 
 /// Whether the object is looked for among the deleted ones.
