@@ -1,0 +1,184 @@
+//! The rounds: every proxy idles while one of them is loaded, and they take turns.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use clap::Args;
+
+use crate::gates::{Gate, Kind, Surroundings};
+use crate::load::{Connecting, Fresh, Order, Round};
+use crate::process::{Core, Placement};
+use crate::results::{Compared, Measured, Results};
+use crate::scenario::Scenario;
+use crate::site::{HOST, Site};
+use crate::{Failure, machine, say, table};
+
+/// How long each round warms up, seconds.
+const WARM_UP: f64 = 0.5;
+
+/// What is measured.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Plan {
+    /// The proxies, all if none is named
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Kind>,
+    /// The scenarios, all if none is named
+    #[arg(long, value_enum, value_delimiter = ',')]
+    scenario: Vec<Scenario>,
+    /// How long a round takes, at most
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Rounds for each proxy
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Requests at a time
+    #[arg(long, default_value_t = 16)]
+    connections: usize,
+    /// How many of them share a connection of HTTP/2
+    #[arg(long, default_value_t = 8)]
+    streams: usize,
+    /// Tokens in a round that takes a new one each time
+    #[arg(long, default_value_t = 20_000)]
+    tokens: usize,
+    /// Worker threads of each proxy
+    #[arg(long, default_value_t = 1)]
+    workers: usize,
+    /// Do not pin processes to cores
+    #[arg(long)]
+    no_pin: bool,
+    /// Where the results go as JSON
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+/// Measures what `plan` says and prints the tables.
+pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
+    let placement = Placement::new(!plan.no_pin)?;
+    let mut results = Results {
+        machine: machine::describe()?,
+        setting: format!(
+            "{}; {} worker(s), {} requests at a time",
+            placement.describe(),
+            plan.workers,
+            plan.connections
+        ),
+        scenarios: Vec::new(),
+    };
+    say(&results.machine)?;
+    say(&results.setting)?;
+    let mut around = Surroundings::start(Site::new()?, placement, plan.workers)?;
+    let scenarios = if plan.scenario.is_empty() {
+        Scenario::ALL.to_vec()
+    } else {
+        plan.scenario.clone()
+    };
+    for scenario in scenarios {
+        let compared = compare(plan, scenario, &mut around)?;
+        say(&table::of(&compared)?)?;
+        results.scenarios.push(compared);
+    }
+    if let Some(path) = &plan.out {
+        fs::write(path, serde_json::to_string_pretty(&results)?)?;
+    }
+    Ok(())
+}
+
+/// One scenario. The proxies are started for it, so that none has seen its tokens.
+fn compare(
+    plan: &Plan,
+    scenario: Scenario,
+    around: &mut Surroundings,
+) -> Result<Compared, Failure> {
+    let kinds = if plan.only.is_empty() {
+        <Kind as clap::ValueEnum>::value_variants().to_vec()
+    } else {
+        plan.only.clone()
+    };
+    let mut gates = Vec::new();
+    for kind in kinds {
+        match Gate::start(kind, around)? {
+            Some(gate) => gates.push((gate, Vec::new())),
+            None => say(&format!("{} is not installed", kind.name()))?,
+        }
+    }
+    for number in 0..plan.rounds {
+        for (gate, rounds) in &mut gates {
+            let order = order(plan, (scenario, number), gate, around)?;
+            rounds.push(load(&order, &around.placement)?);
+        }
+    }
+    let proxies = gates
+        .into_iter()
+        .map(|(gate, rounds)| Measured::new(gate.kind, rounds))
+        .collect();
+    Ok(Compared { scenario, proxies })
+}
+
+fn order(
+    plan: &Plan,
+    (scenario, number): (Scenario, usize),
+    gate: &Gate,
+    around: &Surroundings,
+) -> Result<Order, Failure> {
+    let fresh = if scenario.has_new_tokens() {
+        Some(Fresh {
+            path: around.site.fresh_tokens(plan.tokens * plan.rounds)?,
+            skip: plan.tokens * number,
+            count: plan.tokens,
+        })
+    } else {
+        None
+    };
+    let connections = if scenario.is_http2() {
+        plan.connections.div_ceil(plan.streams)
+    } else {
+        plan.connections
+    };
+    Ok(Order {
+        address: gate.address,
+        host: HOST.to_owned(),
+        ca: around.site.path("ca.pem"),
+        http2: scenario.is_http2(),
+        connections,
+        streams: plan.streams.min(plan.connections),
+        connecting: match scenario {
+            Scenario::Connect => Connecting::Full,
+            Scenario::Resume => Connecting::Resumed,
+            Scenario::H1Hot
+            | Scenario::H2Hot
+            | Scenario::H1New
+            | Scenario::H2New
+            | Scenario::NoToken
+            | Scenario::Forbidden => Connecting::Kept,
+        },
+        token: match scenario {
+            Scenario::NoToken => None,
+            Scenario::Forbidden => Some(around.site.stranger_token.clone()),
+            Scenario::H1Hot
+            | Scenario::H2Hot
+            | Scenario::H1New
+            | Scenario::H2New
+            | Scenario::Connect
+            | Scenario::Resume => Some(around.site.reader_token.clone()),
+        },
+        fresh,
+        expected: gate.kind.expected(scenario),
+        seconds: plan.seconds,
+        warm_up: WARM_UP,
+        proxy: gate.process.id(),
+        vault: around.vault.id(),
+    })
+}
+
+/// Has one round run by a process of its own.
+fn load(order: &Order, placement: &Placement) -> Result<Round, Failure> {
+    let mut command: Command = placement.command(Core::Load, &std::env::current_exe()?);
+    command.arg("load").arg(serde_json::to_string(order)?);
+    let output = command.output()?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("the load failed: {said}").into());
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
