@@ -3,7 +3,7 @@
 mod envoy;
 mod haproxy;
 mod nginx;
-mod portcullis;
+pub(crate) mod portcullis;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::Failure;
 use crate::process::{Core, Placement, Process, Stream};
 use crate::scenario::Scenario;
-use crate::site::{HOST, Site};
+use crate::site::Site;
 
 /// A proxy.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ValueEnum)]
@@ -87,7 +87,7 @@ impl Surroundings {
     /// Starts the vault.
     pub(crate) fn start(site: Site, placement: Placement, workers: usize) -> Result<Self, Failure> {
         let mut command = placement.command(Core::Load, &std::env::current_exe()?);
-        command.arg("vault");
+        command.args(["vault", "--host", &site.vault.host]);
         certificate(&mut command, &site);
         let vault = Process::start(command, Stream::Out)?;
         let vault_address = vault.address()?;
@@ -113,21 +113,41 @@ fn certificate(command: &mut std::process::Command, site: &Site) {
     command.arg("--private-key").arg(site.path("server.key"));
 }
 
+/// What is asked, and watched meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    pub(crate) kind: Kind,
+    pub(crate) address: SocketAddr,
+    /// The process.
+    pub(crate) pid: u32,
+}
+
 /// A running proxy.
 #[derive(Debug)]
 pub(crate) struct Gate {
     pub(crate) kind: Kind,
-    pub(crate) process: Process,
-    pub(crate) address: SocketAddr,
+    process: Process,
+    address: SocketAddr,
 }
 
 impl Gate {
+    pub(crate) fn target(&self) -> Target {
+        Target {
+            kind: self.kind,
+            address: self.address,
+            pid: self.process.id(),
+        }
+    }
+
     /// Starts a proxy and waits until it serves; `None` if it is not installed.
     pub(crate) fn start(kind: Kind, around: &Surroundings) -> Result<Option<Self>, Failure> {
         let started = match kind {
             Kind::Bare => Some(bare(around, false)?),
             Kind::BareSingle => Some(bare(around, true)?),
-            Kind::Portcullis => Some(portcullis::start(around)?),
+            Kind::Portcullis => {
+                let started = portcullis::start(around)?;
+                Some((started.process, started.address))
+            }
             Kind::Nginx => nginx::start(around)?,
             Kind::Haproxy => haproxy::start(around)?,
             Kind::EnvoyCache => envoy::start(around, true)?,
@@ -146,7 +166,7 @@ fn bare(around: &Surroundings, single: bool) -> Result<(Process, SocketAddr), Fa
     command.arg("bare");
     certificate(&mut command, &around.site);
     command.arg("--ca").arg(around.site.path("ca.pem"));
-    command.args(["--host", HOST]);
+    command.args(["--host", &around.site.vault.host]);
     command.arg("--vault").arg(around.vault_address.to_string());
     if single {
         command.arg("--single");

@@ -74,6 +74,8 @@ pub(crate) struct Order {
     /// The token of warming up, and of measuring where there are no fresh ones.
     pub(crate) token: Option<String>,
     pub(crate) fresh: Option<Fresh>,
+    /// How long each client of HTTP/1.1 rests between requests, seconds.
+    pub(crate) pause: f64,
     /// The right status.
     pub(crate) expected: u16,
     /// How long to measure, at most.
@@ -150,6 +152,7 @@ struct Clients {
     http2: bool,
     streams: usize,
     connecting: Connecting,
+    pause: Option<Duration>,
     questions: Questions,
     expected: u16,
     tls: rustls::ClientConfig,
@@ -174,6 +177,7 @@ impl Clients {
             http2: order.http2,
             streams: order.streams,
             connecting: order.connecting,
+            pause: (order.pause > 0.0).then(|| Duration::from_secs_f64(order.pause)),
             questions: Questions::new(&order.host, order.token.as_deref(), fresh)?,
             expected: order.expected,
             tls: config,

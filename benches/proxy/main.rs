@@ -8,6 +8,7 @@
 //! The executable plays every part itself: it starts itself as vault, forwarder and load.
 
 mod bare;
+mod footprint;
 mod gates;
 mod issuer;
 mod load;
@@ -18,6 +19,7 @@ mod results;
 mod rounds;
 mod scenario;
 mod site;
+mod swap;
 mod table;
 mod tls;
 mod vault;

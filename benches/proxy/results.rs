@@ -90,7 +90,8 @@ fn count(number: u64) -> f64 {
     f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
-fn middle(mut values: Vec<f64>) -> f64 {
+/// The median.
+pub(crate) fn middle(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let at = |index: usize| values.get(index).copied().unwrap_or_default();
     let half = values.len() / 2;
@@ -99,4 +100,9 @@ fn middle(mut values: Vec<f64>) -> f64 {
     } else {
         f64::midpoint(at(half.saturating_sub(1)), at(half))
     }
+}
+
+/// For people to read.
+pub(crate) fn mebibytes(kibibytes: u64) -> f64 {
+    f64::from(u32::try_from(kibibytes).unwrap_or(u32::MAX)) / 1024.0
 }

@@ -6,16 +6,16 @@ use std::process::Command;
 
 use clap::Args;
 
-use crate::gates::{Gate, Kind, Surroundings};
+use crate::gates::{Gate, Kind, Surroundings, Target};
 use crate::load::{Connecting, Fresh, Order, Round};
 use crate::process::{Core, Placement};
 use crate::results::{Compared, Measured, Results};
 use crate::scenario::Scenario;
-use crate::site::{HOST, Site};
-use crate::{Failure, machine, say, table};
+use crate::site::Site;
+use crate::{Failure, footprint, machine, say, swap, table};
 
 /// How long each round warms up, seconds.
-const WARM_UP: f64 = 0.5;
+pub(crate) const WARM_UP: f64 = 0.5;
 
 /// What is measured.
 #[derive(Args, Clone, Debug)]
@@ -28,13 +28,13 @@ pub(crate) struct Plan {
     scenario: Vec<Scenario>,
     /// How long a round takes, at most
     #[arg(long, default_value_t = 3.0)]
-    seconds: f64,
+    pub(crate) seconds: f64,
     /// Rounds for each proxy
     #[arg(long, default_value_t = 5)]
-    rounds: usize,
+    pub(crate) rounds: usize,
     /// Requests at a time
     #[arg(long, default_value_t = 16)]
-    connections: usize,
+    pub(crate) connections: usize,
     /// How many of them share a connection of HTTP/2
     #[arg(long, default_value_t = 8)]
     streams: usize,
@@ -43,18 +43,39 @@ pub(crate) struct Plan {
     tokens: usize,
     /// Worker threads of each proxy
     #[arg(long, default_value_t = 1)]
-    workers: usize,
+    pub(crate) workers: usize,
     /// Do not pin processes to cores
     #[arg(long)]
     no_pin: bool,
+    /// Role assignments of the tenant
+    #[arg(long, default_value_t = 4000)]
+    pub(crate) assignments: usize,
+    /// Measure size, memory and start of Portcullis instead
+    #[arg(long)]
+    footprint: bool,
+    /// Measure instead what new role data cost the requests that are under way
+    #[arg(long, conflicts_with = "footprint")]
+    swap: bool,
     /// Where the results go as JSON
     #[arg(long)]
     out: Option<PathBuf>,
 }
 
+impl Plan {
+    pub(crate) fn placement(&self) -> Result<Placement, Failure> {
+        Placement::new(!self.no_pin)
+    }
+}
+
 /// Measures what `plan` says and prints the tables.
 pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
-    let placement = Placement::new(!plan.no_pin)?;
+    if plan.footprint {
+        return footprint::run(plan);
+    }
+    if plan.swap {
+        return swap::run(plan);
+    }
+    let placement = plan.placement()?;
     let mut results = Results {
         machine: machine::describe()?,
         setting: format!(
@@ -67,7 +88,7 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
     };
     say(&results.machine)?;
     say(&results.setting)?;
-    let mut around = Surroundings::start(Site::new()?, placement, plan.workers)?;
+    let mut around = Surroundings::start(Site::new(plan.assignments)?, placement, plan.workers)?;
     let scenarios = if plan.scenario.is_empty() {
         Scenario::ALL.to_vec()
     } else {
@@ -104,7 +125,7 @@ fn compare(
     }
     for number in 0..plan.rounds {
         for (gate, rounds) in &mut gates {
-            let order = order(plan, (scenario, number), gate, around)?;
+            let order = order(plan, (scenario, number), gate.target(), around)?;
             rounds.push(load(&order, &around.placement)?);
         }
     }
@@ -115,10 +136,11 @@ fn compare(
     Ok(Compared { scenario, proxies })
 }
 
-fn order(
+/// What the load of one round is told.
+pub(crate) fn order(
     plan: &Plan,
     (scenario, number): (Scenario, usize),
-    gate: &Gate,
+    target: Target,
     around: &Surroundings,
 ) -> Result<Order, Failure> {
     let fresh = if scenario.has_new_tokens() {
@@ -136,8 +158,8 @@ fn order(
         plan.connections
     };
     Ok(Order {
-        address: gate.address,
-        host: HOST.to_owned(),
+        address: target.address,
+        host: around.site.vault.host.clone(),
         ca: around.site.path("ca.pem"),
         http2: scenario.is_http2(),
         connections,
@@ -163,16 +185,17 @@ fn order(
             | Scenario::Resume => Some(around.site.reader_token.clone()),
         },
         fresh,
-        expected: gate.kind.expected(scenario),
+        pause: 0.0,
+        expected: target.kind.expected(scenario),
         seconds: plan.seconds,
         warm_up: WARM_UP,
-        proxy: gate.process.id(),
+        proxy: target.pid,
         vault: around.vault.id(),
     })
 }
 
 /// Has one round run by a process of its own.
-fn load(order: &Order, placement: &Placement) -> Result<Round, Failure> {
+pub(crate) fn load(order: &Order, placement: &Placement) -> Result<Round, Failure> {
     let mut command: Command = placement.command(Core::Load, &std::env::current_exe()?);
     command.arg("load").arg(serde_json::to_string(order)?);
     let output = command.output()?;

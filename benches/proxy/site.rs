@@ -9,11 +9,6 @@ use tempfile::TempDir;
 use crate::issuer::{Identity, Issuer};
 use crate::{Failure, pki};
 
-/// What the vault calls itself.
-pub(crate) const HOST: &str = "kv-bench.vault.azure.net";
-
-const SUBSCRIPTION: &str = "/subscriptions/3d8f5b0a-7c41-4e92-b6d3-1a9e0c2f4875";
-
 /// Azure: the role "Key Vault Secrets User".
 const SECRETS_USER: &str = "4633458b-17de-408a-b874-0445c86b69e6";
 
@@ -21,11 +16,21 @@ const SECRETS_USER: &str = "4633458b-17de-408a-b874-0445c86b69e6";
 const CONDITION: &str = "((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/getSecret/action'})) OR \
     (@Resource[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith 'payments-'))";
 
+/// The vault that is asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Vault {
+    /// What it calls itself.
+    pub(crate) host: String,
+    pub(crate) resource_id: String,
+    pub(crate) management_groups: Vec<String>,
+}
+
 /// A directory with everything in it, removed at the end.
 #[derive(Debug)]
 pub(crate) struct Site {
     directory: TempDir,
     issuer: Issuer,
+    pub(crate) vault: Vault,
     /// Who may read the secrets that are asked for, by way of a group and under a condition.
     reader: Identity,
     /// A token of the reader.
@@ -37,13 +42,14 @@ pub(crate) struct Site {
 impl Site {
     /// Writes everything anew; the issuer's key and tokens are kept from run to run in cargo's
     /// directory for such things.
-    pub(crate) fn new() -> Result<Self, Failure> {
+    pub(crate) fn new(assignments: usize) -> Result<Self, Failure> {
         let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
         fs::create_dir_all(base)?;
         let directory = tempfile::Builder::new().prefix("proxy-").tempdir_in(base)?;
         let issuer = Issuer::open(&base.join("proxy-issuer"))?;
         let at = directory.path();
-        pki::write(at, HOST)?;
+        let vault = tenant(assignments, &at.join("roles"))?;
+        pki::write(at, &vault.host)?;
         fs::write(at.join("jwks.json"), issuer.jwks())?;
         fs::write(at.join("issuer.pem"), issuer.public_pem()?)?;
         let reader = Identity {
@@ -54,17 +60,16 @@ impl Site {
             oid: "e94c0d17-3b5a-4862-af71-08c6d2e9b530".to_owned(),
             groups: (20..30).map(group).collect(),
         };
-        let roles = at.join("roles");
-        fs::create_dir(&roles)?;
-        let assignments = json!([assignment(&group(7))]).to_string();
-        fs::write(roles.join("assignments.json"), assignments)?;
-        Ok(Self {
+        let site = Self {
             reader_token: issuer.token(&reader, 0)?,
             stranger_token: issuer.token(&stranger, 0)?,
             directory,
             issuer,
+            vault,
             reader,
-        })
+        };
+        site.write_roles(0)?;
+        Ok(site)
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -76,33 +81,48 @@ impl Site {
         &self.reader.oid
     }
 
-    /// The vault's id in Azure.
-    pub(crate) fn resource_id() -> String {
-        format!(
-            "{SUBSCRIPTION}/resourceGroups/rg-bench/providers/Microsoft.KeyVault/vaults/kv-bench"
-        )
-    }
-
     /// A file with at least `count` tokens of the reader that were never sent.
     pub(crate) fn fresh_tokens(&self, count: usize) -> Result<PathBuf, Failure> {
         self.issuer.fresh(&self.reader, count)
     }
+
+    /// Writes the roles of the bench's own callers; with an odd `turn` somebody has one who has none
+    /// with an even one.
+    pub(crate) fn write_roles(&self, turn: u32) -> Result<(), Failure> {
+        let scope = &self.vault.resource_id;
+        let mut all = vec![assignment(scope, &group(7), 1)];
+        if turn % 2 == 1 {
+            all.push(assignment(scope, &group(40), 2));
+        }
+        let beside = self.path("bench.new");
+        fs::write(&beside, Value::from(all).to_string())?;
+        Ok(fs::rename(beside, self.path("roles/bench.json"))?)
+    }
+}
+
+/// Writes the role data of a tenant of this size.
+fn tenant(_assignments: usize, roles: &Path) -> Result<Vault, Failure> {
+    fs::create_dir(roles)?;
+    let group = "/subscriptions/3d8f5b0a-7c41-4e92-b6d3-1a9e0c2f4875/resourceGroups/rg-bench";
+    Ok(Vault {
+        host: "kv-bench.vault.azure.net".to_owned(),
+        resource_id: format!("{group}/providers/Microsoft.KeyVault/vaults/kv-bench"),
+        management_groups: Vec::new(),
+    })
 }
 
 fn group(index: u32) -> String {
     format!("9c5b2e70-4d18-4a63-8f0e-{index:012x}")
 }
 
-/// The reader's role, as `az role assignment list` shows it.
-fn assignment(principal: &str) -> Value {
-    let name = "5e2f8a91-c3d0-4b76-91e8-f4a7d6b30c25";
-    let scope = Site::resource_id();
+/// "Key Vault Secrets User" at `scope`, as `az role assignment list` shows it.
+fn assignment(scope: &str, principal: &str, index: u32) -> Value {
+    let name = format!("5e2f8a91-c3d0-4b76-91e8-{index:012x}");
+    let authorization = "providers/Microsoft.Authorization";
     json!({
-        "id": format!("{scope}/providers/Microsoft.Authorization/roleAssignments/{name}"),
+        "id": format!("{scope}/{authorization}/roleAssignments/{name}"),
         "name": name, "type": "Microsoft.Authorization/roleAssignments", "scope": scope,
-        "roleDefinitionId": format!(
-            "{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{SECRETS_USER}"
-        ),
+        "roleDefinitionId": format!("/{authorization}/roleDefinitions/{SECRETS_USER}"),
         "roleDefinitionName": "Key Vault Secrets User",
         "principalId": principal, "principalType": "Group",
         "condition": CONDITION, "conditionVersion": "2.0",

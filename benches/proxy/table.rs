@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::gates::Kind;
-use crate::results::{Compared, Measured};
+use crate::results::{Compared, Measured, mebibytes};
 
 /// From this share of a core on, something else on the machine spoils the figures.
 const BUSY: f64 = 0.2;
@@ -72,8 +72,4 @@ fn remarks(text: &mut String, one: &Measured) -> std::fmt::Result {
         )?;
     }
     Ok(())
-}
-
-fn mebibytes(kibibytes: u64) -> f64 {
-    f64::from(u32::try_from(kibibytes).unwrap_or(u32::MAX)) / 1024.0
 }

@@ -31,8 +31,18 @@ const HEAD: &str = "HTTP/1.1 200 OK\r\ncache-control: no-cache\r\npragma: no-cac
     strict-transport-security: max-age=31536000;includeSubDomains\r\n\
     date: Tue, 01 Sep 2026 08:00:00 GMT\r\n";
 
+/// What follows the path in a secret.
+const REST: &str = concat!(
+    r#"/0b7d3f1c9a5e4826b1d4c7f2e8a96035","attributes":{"enabled":true,"created":1788220800,"#,
+    r#""updated":1788220800,"recoveryLevel":"Recoverable+Purgeable","recoverableDays":90},"#,
+    r#""contentType":"text/plain","value":""#,
+);
+
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
+    /// What it calls itself
+    #[arg(long)]
+    host: String,
     /// The certificate chain, PEM
     #[arg(long)]
     certificate: PathBuf,
@@ -42,7 +52,9 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+struct Vault {
+    /// How every secret's id begins.
+    id: String,
     requests: AtomicU64,
     connections: AtomicU64,
 }
@@ -61,34 +73,37 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     runtime.block_on(async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         say(&listener.local_addr()?.to_string())?;
-        let counts = Arc::new(Counts::default());
+        let vault = Arc::new(Vault {
+            id: format!(r#"{{"id":"https://{}"#, arguments.host),
+            ..Vault::default()
+        });
         loop {
             let (stream, _) = listener.accept().await?;
             let acceptor = acceptor.clone();
-            let counts = Arc::clone(&counts);
+            let vault = Arc::clone(&vault);
             // A connection that breaks is its client's affair.
-            tokio::spawn(async move { serve(stream, &acceptor, &counts).await.is_ok() });
+            tokio::spawn(async move { serve(stream, &acceptor, &vault).await.is_ok() });
         }
     })
 }
 
-async fn serve(stream: TcpStream, acceptor: &TlsAcceptor, counts: &Counts) -> Result<(), Failure> {
+async fn serve(stream: TcpStream, acceptor: &TlsAcceptor, vault: &Vault) -> Result<(), Failure> {
     stream.set_nodelay(true)?;
     let mut stream = acceptor.accept(stream).await?;
-    counts.connections.fetch_add(1, Ordering::Relaxed);
+    vault.connections.fetch_add(1, Ordering::Relaxed);
     let mut input = Vec::with_capacity(16 * 1024);
     let mut output = Vec::with_capacity(2 * 1024);
     while let Some(end) = head(&mut stream, &mut input).await? {
         let path = input.get(..end).and_then(path).ok_or("not a GET")?;
         output.clear();
         if path == b"/count" {
-            let requests = counts.requests.load(Ordering::Relaxed);
-            let connections = counts.connections.load(Ordering::Relaxed);
+            let requests = vault.requests.load(Ordering::Relaxed);
+            let connections = vault.connections.load(Ordering::Relaxed);
             let body = format!(r#"{{"requests":{requests},"connections":{connections}}}"#);
             render(body.as_bytes(), &mut output);
         } else {
-            counts.requests.fetch_add(1, Ordering::Relaxed);
-            render(&secret(path), &mut output);
+            vault.requests.fetch_add(1, Ordering::Relaxed);
+            render(&vault.secret(path), &mut output);
         }
         stream.write_all(&output).await?;
         stream.flush().await?;
@@ -118,16 +133,17 @@ fn path(head: &[u8]) -> Option<&[u8]> {
     rest.split(|byte| matches!(byte, b' ' | b'?')).next()
 }
 
-/// A secret whose id ends in `path`.
-fn secret(path: &[u8]) -> Vec<u8> {
-    let mut body = br#"{"id":"https://kv-bench.vault.azure.net"#.to_vec();
-    body.extend_from_slice(path);
-    body.extend_from_slice(
-        br#"/0b7d3f1c9a5e4826b1d4c7f2e8a96035","attributes":{"enabled":true,"created":1788220800,"updated":1788220800,"recoveryLevel":"Recoverable+Purgeable","recoverableDays":90},"contentType":"text/plain","value":""#,
-    );
-    body.resize(BODY_BYTES.saturating_sub(2), b'x');
-    body.extend_from_slice(br#""}"#);
-    body
+impl Vault {
+    /// A secret whose id has `path` in it.
+    fn secret(&self, path: &[u8]) -> Vec<u8> {
+        let mut body = Vec::with_capacity(BODY_BYTES);
+        body.extend_from_slice(self.id.as_bytes());
+        body.extend_from_slice(path);
+        body.extend_from_slice(REST.as_bytes());
+        body.resize(BODY_BYTES.saturating_sub(2), b'x');
+        body.extend_from_slice(br#""}"#);
+        body
+    }
 }
 
 fn render(body: &[u8], output: &mut Vec<u8>) {

@@ -13,7 +13,6 @@ use super::Surroundings;
 use crate::Failure;
 use crate::issuer::{AUDIENCE, ISSUER};
 use crate::process::{Process, Stream, find, free_port};
-use crate::site::HOST;
 
 /// As many tokens as Portcullis remembers.
 const CACHED_TOKENS: u32 = 10_000;
@@ -132,13 +131,13 @@ fn roles(around: &Surroundings) -> Value {
 
 fn cluster(around: &Surroundings) -> Value {
     let tls = json!({
-        "sni": HOST,
+        "sni": &around.site.vault.host,
         "common_tls_context": {
             "alpn_protocols": ["http/1.1"],
             "validation_context": {
                 "trusted_ca": { "filename": around.site.path("ca.pem") },
                 "match_typed_subject_alt_names": [
-                    { "san_type": "DNS", "matcher": { "exact": HOST } },
+                    { "san_type": "DNS", "matcher": { "exact": &around.site.vault.host } },
                 ],
             },
         },

@@ -7,7 +7,6 @@ use super::Surroundings;
 use crate::Failure;
 use crate::issuer::{AUDIENCE, ISSUER};
 use crate::process::{Process, Stream, find, free_port};
-use crate::site::HOST;
 
 pub(super) fn start(around: &Surroundings) -> Result<Option<(Process, SocketAddr)>, Failure> {
     let Some(program) = find("haproxy") else {
@@ -25,6 +24,7 @@ pub(super) fn start(around: &Surroundings) -> Result<Option<(Process, SocketAddr
 
 fn configuration(around: &Surroundings, address: SocketAddr) -> String {
     let (vault, workers) = (around.vault_address, around.workers);
+    let host = &around.site.vault.host;
     let file = |name: &str| around.site.path(name).display().to_string();
     let (server, issuer, ca) = (file("server.pem"), file("issuer.pem"), file("ca.pem"));
     format!(
@@ -55,8 +55,8 @@ frontend clients
     default_backend vault
 backend vault
     http-reuse always
-    http-request set-header host {HOST}
-    server vault {vault} ssl verify required ca-file {ca} sni str({HOST}) verifyhost {HOST} alpn http/1.1
+    http-request set-header host {host}
+    server vault {vault} ssl verify required ca-file {ca} sni str({host}) verifyhost {host} alpn http/1.1
 "
     )
 }

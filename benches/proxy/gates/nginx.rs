@@ -6,7 +6,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::Surroundings;
 use crate::Failure;
 use crate::process::{Process, Stream, find, free_port};
-use crate::site::HOST;
 
 pub(super) fn start(around: &Surroundings) -> Result<Option<(Process, SocketAddr)>, Failure> {
     let Some(program) = find("nginx") else {
@@ -27,6 +26,7 @@ pub(super) fn start(around: &Surroundings) -> Result<Option<(Process, SocketAddr
 
 fn configuration(around: &Surroundings, address: SocketAddr) -> String {
     let (vault, workers) = (around.vault_address, around.workers);
+    let host = &around.site.vault.host;
     format!(
         "daemon off;
 worker_processes {workers};
@@ -59,8 +59,8 @@ http {{
             proxy_pass https://vault;
             proxy_http_version 1.1;
             proxy_set_header Connection \"\";
-            proxy_set_header Host {HOST};
-            proxy_ssl_name {HOST};
+            proxy_set_header Host {host};
+            proxy_ssl_name {host};
             proxy_ssl_server_name on;
             proxy_ssl_verify on;
             proxy_ssl_trusted_certificate ca.pem;

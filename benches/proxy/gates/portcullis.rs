@@ -12,28 +12,75 @@ use serde_json::Value;
 use super::Surroundings;
 use crate::Failure;
 use crate::issuer::{AUDIENCE, ISSUER, TENANT};
+use crate::machine::{Family, Memory};
 use crate::process::{Process, Stream};
-use crate::site::{HOST, Site};
 
 /// How long role data and keys may take to come in.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(super) fn start(around: &Surroundings) -> Result<(Process, SocketAddr), Failure> {
+/// A running Portcullis.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) process: Process,
+    pub(crate) address: SocketAddr,
+    /// The administration listener.
+    admin: SocketAddr,
+    /// From starting the process until it was ready.
+    pub(crate) ready_after: Duration,
+}
+
+/// Starts it and waits until it is ready.
+pub(crate) fn start(around: &Surroundings) -> Result<Started, Failure> {
     let config = configure(around)?;
-    let mut command = around.command(Path::new(env!("CARGO_BIN_EXE_portcullis")));
+    let mut command = around.command(program());
     command.args(["run", "--config"]).arg(config);
+    let began = Instant::now();
     let process = Process::start(command, Stream::Error)?;
     let admin = process.says(|line| address(line, "administration"))?;
+    while !get(admin, "/readyz")?.starts_with("HTTP/1.1 200") {
+        if began.elapsed() > PATIENCE {
+            return Err(format!("not ready: {}", get(admin, "/readyz")?).into());
+        }
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    let ready_after = began.elapsed();
     let address = process.says(|line| address(line, "serving"))?;
-    ready(admin)?;
-    Ok((process, address))
+    Ok(Started {
+        process,
+        address,
+        admin,
+        ready_after,
+    })
+}
+
+/// The program, built in the profile of the benches.
+pub(crate) fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_portcullis"))
+}
+
+impl Started {
+    /// How often new role data came into force so far.
+    pub(crate) fn loads(&self) -> Result<u64, Failure> {
+        let metrics = get(self.admin, "/metrics")?;
+        let family = r#"portcullis_snapshot_loads_total{result="ok"} "#;
+        let count = metrics.lines().find_map(|line| line.strip_prefix(family));
+        Ok(count.ok_or("no count of loads")?.parse()?)
+    }
+
+    /// What it has in memory.
+    pub(crate) fn memory(&self) -> Result<Memory, Failure> {
+        Family::of(self.process.id())?.memory()
+    }
 }
 
 /// Writes the configuration into a directory of its own, so that records do not mix.
 fn configure(around: &Surroundings) -> Result<PathBuf, Failure> {
     let path = around.site.path("portcullis.toml");
     let records = around.site.path("decisions.jsonl");
-    let (vault, id) = (around.vault_address, Site::resource_id());
+    let (vault, site) = (around.vault_address, &around.site);
+    let (host, id) = (&site.vault.host, &site.vault.resource_id);
+    let groups = &site.vault.management_groups;
+    let name = id.rsplit('/').next().unwrap_or_default();
     let text = format!(
         r#"
 [[listener]]
@@ -46,11 +93,12 @@ private_key_file = "server.key"
 address = "127.0.0.1:0"
 
 [[vault]]
-name = "kv-bench"
+name = "{name}"
 resource_id = "{id}"
-authority = "{HOST}"
+authority = "{host}"
 connect_address = "{vault}"
 ca_file = "ca.pem"
+management_groups = {groups:?}
 issuer = "bench"
 
 [[issuer]]
@@ -85,20 +133,6 @@ fn address(line: &str, message: &str) -> Option<SocketAddr> {
         return None;
     }
     fields.get("address")?.as_str()?.parse().ok()
-}
-
-fn ready(admin: SocketAddr) -> Result<(), Failure> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let answer = get(admin, "/readyz")?;
-        if answer.starts_with("HTTP/1.1 200") {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            return Err(format!("not ready: {answer}").into());
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// The answer of the administration listener.

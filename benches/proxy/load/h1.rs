@@ -51,6 +51,9 @@ pub(super) async fn drive(clients: Arc<Clients>, index: usize) -> Tally {
         };
         client.tally.answered(phase, start, verdict);
         turn += 1;
+        if let Some(pause) = clients.pause {
+            tokio::time::sleep(pause).await;
+        }
     }
 }
 
