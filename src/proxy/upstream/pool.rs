@@ -73,7 +73,8 @@ impl Pool {
                 return Ok(lane);
             }
         }
-        let stream = self.connector.connect().await?;
+        // On the heap, since few requests come here and all would carry its room.
+        let stream = Box::pin(self.connector.connect()).await?;
         Ok(Lane::open(&self.settings, stream).await?)
     }
 
