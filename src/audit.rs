@@ -32,6 +32,7 @@
 //! sink fails, and if that room is full they are lost, counted and seen as a gap. They are not
 //! made to wait because the vault has acted already; holding up its answer would not undo it.
 
+mod desk;
 mod file;
 mod guard;
 mod log;

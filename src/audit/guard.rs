@@ -243,6 +243,15 @@ impl AuditGuard {
         reason: Reason,
         status: Option<u16>,
     ) -> Result<ResultGuard, AuditError> {
+        let Some(facts) = &self.facts else {
+            return Err(AuditError::Closed);
+        };
+        let line = facts.decision_line(&self.log, verdict, reason, status);
+        if let Some(written) = self.log.write_now(&line) {
+            let mut guard = self.decided(verdict)?;
+            guard.settle(written)?;
+            return Ok(guard);
+        }
         let deadline = self.log.deadline();
         // Dropped while it waits here, `self` records that the client went away.
         let slot = match self.log.slot(deadline).await {
@@ -252,21 +261,23 @@ impl AuditGuard {
                 return Err(error);
             }
         };
-        let Some(facts) = self.facts.take() else {
-            return Err(AuditError::Closed);
-        };
-        let line = facts.decision_line(&self.log, verdict, reason, status);
-        let mut guard = ResultGuard {
-            pending: Some(self.log.hand_over(line, slot)),
-            log: self.log.clone(),
-            facts,
-            sent: false,
-            answer: None,
-            due: verdict == Verdict::Allow,
-        };
+        let mut guard = self.decided(verdict)?;
+        guard.pending = Some(guard.log.hand_over(line, slot));
         // Dropped while it waits here, `guard` records that the client went away.
         guard.receipt(deadline).await?;
         Ok(guard)
+    }
+
+    /// What becomes of the record once its decision line is handed over.
+    fn decided(&mut self, verdict: Verdict) -> Result<ResultGuard, AuditError> {
+        Ok(ResultGuard {
+            facts: self.facts.take().ok_or(AuditError::Closed)?,
+            log: self.log.clone(),
+            sent: false,
+            answer: None,
+            pending: None,
+            due: verdict == Verdict::Allow,
+        })
     }
 
     fn set(&mut self, change: impl FnOnce(&mut Facts)) {
@@ -324,7 +335,12 @@ impl ResultGuard {
         };
         let receipt = pending.receipt(deadline).await;
         self.pending = None;
-        match receipt {
+        self.settle(receipt)
+    }
+
+    /// Records what became of the decision line, if it is not simply written.
+    fn settle(&mut self, written: Result<(), Unwritten>) -> Result<(), AuditError> {
+        match written {
             Ok(()) => Ok(()),
             Err(Unwritten::No(error)) => {
                 self.replace(Reason::AuditUnavailable, Some(503));
