@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
-use uuid::{NoContext, Uuid};
+use uuid::{Builder, NoContext, Uuid};
 
 use crate::keyvault::{ObjectVersion, Operation};
 use crate::principal::{Caller, TokenGroups};
@@ -21,8 +21,9 @@ use crate::traceparent::TraceParent;
 
 use super::AuditError;
 use super::log::{AuditLog, Pending, Unwritten};
-use super::record::{self, KvError};
+use super::record::KvError;
 
+mod pool;
 mod render;
 
 /// The name of one decision: a UUID of version 7, so that names sort by time.
@@ -415,9 +416,13 @@ impl DecisionId {
         let since = now
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
-        let timestamp =
-            uuid::Timestamp::from_unix(NoContext, since.as_secs(), since.subsec_nanos());
-        Self(Uuid::new_v7(timestamp))
+        let Some(random) = pool::random() else {
+            let (seconds, nanos) = (since.as_secs(), since.subsec_nanos());
+            let timestamp = uuid::Timestamp::from_unix(NoContext, seconds, nanos);
+            return Self(Uuid::new_v7(timestamp));
+        };
+        let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        Self(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
     }
 }
 
@@ -428,11 +433,10 @@ impl fmt::Display for DecisionId {
 }
 
 impl Facts {
-    /// The present time, counted from the arrival, so that a clock that is set back in between
-    /// cannot put an effect before its cause.
-    fn now(&self) -> SystemTime {
-        let elapsed = self.clock.elapsed();
-        self.arrived.checked_add(elapsed).unwrap_or(self.arrived)
+    /// The present time, `took` after the arrival. Counted from there, so that a clock that is set
+    /// back in between cannot put an effect before its cause.
+    fn after(&self, took: Duration) -> SystemTime {
+        self.arrived.checked_add(took).unwrap_or(self.arrived)
     }
 
     fn groups(&self) -> Option<usize> {
@@ -441,10 +445,6 @@ impl Facts {
             TokenGroups::Present(groups) => Some(groups.len()),
         };
         self.groups.or_else(in_token)
-    }
-
-    fn total(&self) -> u64 {
-        record::micros(self.clock.elapsed())
     }
 }
 
