@@ -146,9 +146,8 @@ impl Subject {
         guard.authz_took(Duration::from_micros(1));
         black_box(guard.decision_id());
         if verdict != Verdict::Allow {
-            guard
-                .decide(verdict, Reason::ActionNotGranted, Some(403))
-                .await?;
+            let decided = guard.decide(verdict, Reason::ActionNotGranted, Some(403));
+            drop(decided.await?);
             return Ok(());
         }
         let mut result = guard.decide(verdict, Reason::OkAssignment, None).await?;
