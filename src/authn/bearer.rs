@@ -80,7 +80,9 @@ pub fn bearer(headers: &HeaderMap) -> Result<BearerToken, BearerError> {
     if values.next().is_some() {
         return Err(BearerError::Repeated);
     }
-    let text = value.to_str().map_err(|_| BearerError::Scheme)?;
+    let text = str::from_utf8(value.as_bytes()).ok();
+    let text = text.filter(|text| text.is_ascii());
+    let text = text.ok_or(BearerError::Scheme)?;
     let (scheme, token) = text.split_once(' ').ok_or(BearerError::Scheme)?;
     if scheme.eq_ignore_ascii_case("pop") || scheme.eq_ignore_ascii_case("mtls_pop") {
         return Err(BearerError::ProofOfPossession);
