@@ -36,7 +36,8 @@ pub(crate) fn start(around: &Surroundings) -> Result<Started, Failure> {
     command.args(["run", "--config"]).arg(config);
     let began = Instant::now();
     let process = Process::start(command, Stream::Error)?;
-    let admin = process.says(|line| address(line, "administration"))?;
+    let address = process.says(|line| told(line, "serving"))?;
+    let admin = process.says(|line| told(line, "administration"))?;
     while !get(admin, "/readyz")?.starts_with("HTTP/1.1 200") {
         if began.elapsed() > PATIENCE {
             return Err(format!("not ready: {}", get(admin, "/readyz")?).into());
@@ -44,7 +45,6 @@ pub(crate) fn start(around: &Surroundings) -> Result<Started, Failure> {
         std::thread::sleep(Duration::from_micros(500));
     }
     let ready_after = began.elapsed();
-    let address = process.says(|line| address(line, "serving"))?;
     Ok(Started {
         process,
         address,
@@ -126,7 +126,7 @@ keep = 1
 }
 
 /// The address in an event of the log with this message.
-fn address(line: &str, message: &str) -> Option<SocketAddr> {
+fn told(line: &str, message: &str) -> Option<SocketAddr> {
     let event: Value = serde_json::from_str(line).ok()?;
     let fields = event.get("fields")?;
     if fields.get("message")? != message {
