@@ -190,6 +190,7 @@ pub(crate) fn order(
         seconds: plan.seconds,
         warm_up: WARM_UP,
         proxy: target.pid,
+        vault_address: around.vault_address,
         vault: around.vault.id(),
     })
 }
