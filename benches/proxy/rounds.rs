@@ -46,6 +46,10 @@ pub(crate) struct Plan {
     /// Do not pin processes to cores
     #[arg(long)]
     no_pin: bool,
+    /// Let what is measured go before everything else on the machine (needs root): figures of a
+    /// busy machine become usable, and everything else waits
+    #[arg(long)]
+    first: bool,
     /// Role assignments of the tenant
     #[arg(long, default_value_t = 4000)]
     pub(crate) assignments: usize,
@@ -63,7 +67,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// Where processes run: with several workers there is no core for each.
     pub(crate) fn placement(&self) -> Result<Placement, Failure> {
-        Placement::new(!self.no_pin && self.workers == 1)
+        Placement::new(!self.no_pin && self.workers == 1, self.first)
     }
 
     /// The results so far, with this machine and this setting, which are told.
