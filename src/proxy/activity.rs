@@ -3,7 +3,8 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -30,10 +31,14 @@ pub(super) enum Lapse {
 /// The state of one connection, in milliseconds since it was opened.
 ///
 /// Counters and times, each of which may be read while another changes: a limit may be noticed one
-/// event late, never missed.
+/// event late, never missed. Whoever watches the connection is woken only for what brings its
+/// deadline forward; most events put it off, and an alarm that rings too early is set again.
 #[derive(Debug)]
 pub(super) struct Activity {
     opened: Instant,
+    patience: Patience,
+    /// For when the alarm is set.
+    alarm: AtomicU64,
     in_flight: AtomicUsize,
     /// When the number of requests in flight last became zero or stopped being zero.
     turned: AtomicU64,
@@ -44,10 +49,35 @@ pub(super) struct Activity {
     changed: Notify,
 }
 
+/// The limits of a connection, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    head: u64,
+    idle: u64,
+    stalled: u64,
+}
+
+impl Patience {
+    fn of(limits: &Limits) -> Self {
+        Self {
+            head: millis(limits.header_read_timeout),
+            idle: millis(limits.idle_timeout),
+            // A request may wait for its whole time without a byte moving here.
+            stalled: millis(limits.total_timeout + limits.body_read_timeout),
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(NEVER - 1)
+}
+
 impl Activity {
-    pub(super) fn new() -> Arc<Self> {
+    pub(super) fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
             opened: Instant::now(),
+            patience: Patience::of(limits),
+            alarm: AtomicU64::new(NEVER),
             in_flight: AtomicUsize::new(0),
             turned: AtomicU64::new(0),
             head: AtomicU64::new(NEVER),
@@ -58,54 +88,72 @@ impl Activity {
 
     /// A request has arrived; it is in flight until the last clone of the guard is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> Arc<InFlight> {
-        self.head.store(NEVER, Ordering::Relaxed);
-        if self.in_flight.fetch_add(1, Ordering::Relaxed) == 0 {
-            self.turned.store(self.now(), Ordering::Relaxed);
+        self.head.store(NEVER, SeqCst);
+        if self.in_flight.fetch_add(1, SeqCst) == 0 {
+            self.turned.store(self.now(), SeqCst);
         }
-        self.changed.notify_one();
+        self.tell();
         Arc::new(InFlight(self.clone()))
     }
 
-    /// The first byte of a request head is here.
+    /// The first bytes of a request head are here, and more are to come.
     pub(super) fn head_started(&self) {
-        let begun =
-            self.head
-                .compare_exchange(NEVER, self.now(), Ordering::Relaxed, Ordering::Relaxed);
+        let begun = self
+            .head
+            .compare_exchange(NEVER, self.now(), SeqCst, SeqCst);
         if begun.is_ok() {
-            self.changed.notify_one();
+            self.tell();
         }
     }
 
-    /// Waits until a limit may have moved.
+    /// Waits until the deadline may have come forward.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    /// When this connection is out of time if nothing happens, and why.
-    pub(super) fn deadline(&self, limits: &Limits) -> (Instant, Lapse) {
-        let turned = self.turned.load(Ordering::Relaxed);
-        if self.in_flight.load(Ordering::Relaxed) > 0 {
-            let moved = self.moved.load(Ordering::Relaxed).max(turned);
-            // A request may wait for its whole time without a byte moving here.
-            let patience = limits.total_timeout + limits.body_read_timeout;
-            return (self.at(moved, patience), Lapse::Stalled);
-        }
-        match self.head.load(Ordering::Relaxed) {
-            NEVER => (self.at(turned, limits.idle_timeout), Lapse::Idle),
-            begun => (
-                // A pipelined head may have waited while another request was answered.
-                self.at(begun.max(turned), limits.header_read_timeout),
-                Lapse::Head,
-            ),
+    /// When this connection is out of time if nothing happens, for an alarm to be set.
+    pub(super) fn set_alarm(&self) -> Instant {
+        loop {
+            let (deadline, _) = self.deadline();
+            // INVARIANT: stored before looking again, and [`Self::tell`] looks after its event was
+            // stored, so one of the two sees a deadline that came forward in between.
+            self.alarm.store(deadline, SeqCst);
+            if self.deadline().0 >= deadline {
+                return self.opened + Duration::from_millis(deadline);
+            }
         }
     }
 
-    fn at(&self, since: u64, limit: Duration) -> Instant {
-        self.opened + Duration::from_millis(since) + limit
+    /// Why this connection is out of time, if it is.
+    pub(super) fn lapse(&self) -> Option<Lapse> {
+        let (deadline, lapse) = self.deadline();
+        (deadline <= self.now()).then_some(lapse)
+    }
+
+    /// Wakes whoever watches if the alarm is set for too late.
+    fn tell(&self) {
+        if self.deadline().0 < self.alarm.load(SeqCst) {
+            self.changed.notify_one();
+        }
+    }
+
+    fn deadline(&self) -> (u64, Lapse) {
+        let turned = self.turned.load(SeqCst);
+        let (since, limit, lapse) = if self.in_flight.load(SeqCst) > 0 {
+            let moved = self.moved.load(Relaxed).max(turned);
+            (moved, self.patience.stalled, Lapse::Stalled)
+        } else {
+            match self.head.load(SeqCst) {
+                NEVER => (turned, self.patience.idle, Lapse::Idle),
+                // A pipelined head may have waited while another request was answered.
+                begun => (begun.max(turned), self.patience.head, Lapse::Head),
+            }
+        };
+        (since.saturating_add(limit), lapse)
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(NEVER - 1)
+        millis(self.opened.elapsed())
     }
 }
 
@@ -116,10 +164,10 @@ pub(super) struct InFlight(Arc<Activity>);
 impl Drop for InFlight {
     fn drop(&mut self) {
         let activity = &self.0;
-        if activity.in_flight.fetch_sub(1, Ordering::Relaxed) == 1 {
-            activity.turned.store(activity.now(), Ordering::Relaxed);
+        if activity.in_flight.fetch_sub(1, SeqCst) == 1 {
+            activity.turned.store(activity.now(), SeqCst);
         }
-        activity.changed.notify_one();
+        activity.tell();
     }
 }
 
@@ -134,7 +182,7 @@ impl<T> Watched<T> {
     fn moved<R>(&self, outcome: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
         if outcome.is_ready() {
             let activity = &self.activity;
-            activity.moved.store(activity.now(), Ordering::Relaxed);
+            activity.moved.store(activity.now(), Relaxed);
         }
         outcome
     }

@@ -4,23 +4,17 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::ResolveHosts;
-use http::Uri;
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tower_service::Service;
 
 use crate::config::{self, Connect};
 use crate::keyvault::Authority;
@@ -82,11 +76,11 @@ impl OwnAddresses {
     }
 }
 
-/// Makes connections to one vault.
-#[derive(Clone)]
-pub(super) struct Connector(Arc<Route>);
+/// A TLS connection to the vault.
+pub(super) type VaultStream = TokioIo<TlsStream<TcpStream>>;
 
-struct Route {
+/// Makes connections to one vault.
+pub(super) struct Connector {
     target: Target,
     server_name: ServerName<'static>,
     tls: TlsConnector,
@@ -126,25 +120,19 @@ impl Connector {
             },
         };
         let config = tls::client_config(vault.ca_file.as_deref())?;
-        Ok(Self(Arc::new(Route {
+        Ok(Self {
             target,
             server_name,
             tls: TlsConnector::from(Arc::new(config)),
             timeout,
             own,
-        })))
+        })
     }
-}
-
-fn resolver() -> Result<TokioResolver, ConnectorError> {
-    let mut builder = TokioResolver::builder_tokio().map_err(ConnectorError::Resolver)?;
-    // SECURITY: with the hosts file the proxy would connect to itself.
-    builder.options_mut().use_hosts_file = ResolveHosts::Never;
-    builder.build().map_err(ConnectorError::Resolver)
-}
-
-impl Route {
-    async fn connect(&self) -> Result<VaultStream, ConnectError> {
+    /// A new connection.
+    ///
+    /// # Errors
+    /// [`ConnectError`]; nothing was sent.
+    pub(super) async fn connect(&self) -> Result<VaultStream, ConnectError> {
         let connecting = async {
             let stream = self.dial(&self.addresses().await?).await?;
             self.tls
@@ -155,7 +143,7 @@ impl Route {
         let stream = tokio::time::timeout(self.timeout, connecting)
             .await
             .map_err(|_| ConnectError::Timeout)??;
-        Ok(VaultStream(TokioIo::new(stream)))
+        Ok(TokioIo::new(stream))
     }
 
     async fn addresses(&self) -> Result<Vec<SocketAddr>, ConnectError> {
@@ -205,69 +193,11 @@ impl Route {
     }
 }
 
-impl Service<Uri> for Connector {
-    type Response = VaultStream;
-    type Error = ConnectError;
-    type Future = Pin<Box<dyn Future<Output = Result<VaultStream, ConnectError>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    /// The target is fixed: what a URI says changes nothing.
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let route = self.0.clone();
-        Box::pin(async move { route.connect().await })
-    }
-}
-
-/// A TLS connection to the vault.
-pub(super) struct VaultStream(TokioIo<TlsStream<TcpStream>>);
-
-impl Connection for VaultStream {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
-}
-
-impl Read for VaultStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        out: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, out)
-    }
-}
-
-impl Write for VaultStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
-    }
+fn resolver() -> Result<TokioResolver, ConnectorError> {
+    let mut builder = TokioResolver::builder_tokio().map_err(ConnectorError::Resolver)?;
+    // SECURITY: with the hosts file the proxy would connect to itself.
+    builder.options_mut().use_hosts_file = ResolveHosts::Never;
+    builder.build().map_err(ConnectorError::Resolver)
 }
 
 #[cfg(test)]

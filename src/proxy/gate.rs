@@ -26,9 +26,6 @@ use super::activity::Activity;
 /// What the parser is given instead of a refused head: it answers 400 to it and closes.
 const NOT_A_REQUEST: &[u8] = b"\0\r\n\r\n";
 
-/// How much is read at once.
-const READ_BYTES: usize = 8 * 1024;
-
 /// Where the gate stands in the stream of requests.
 #[derive(Clone, Copy, Debug)]
 enum Place {
@@ -48,8 +45,8 @@ enum Place {
 pub(super) struct Gate<T> {
     inner: T,
     place: Place,
+    /// What was read and may not be handed over yet: part of a head, or more than one request.
     buffer: BytesMut,
-    chunk: Box<[u8]>,
     max_head_bytes: usize,
     activity: Arc<Activity>,
     on_refusal: Box<dyn Fn(HeadDefect) + Send>,
@@ -67,7 +64,6 @@ impl<T> Gate<T> {
             inner,
             place: Place::Head(0),
             buffer: BytesMut::new(),
-            chunk: vec![0; READ_BYTES].into(),
             max_head_bytes,
             activity,
             on_refusal,
@@ -117,8 +113,8 @@ impl<T> Gate<T> {
         if self.buffer.is_empty() || *self.buffer == *b"\r" {
             return false;
         }
-        self.activity.head_started();
         let Some(length) = head::end(&self.buffer, searched) else {
+            self.activity.head_started();
             let too_large = self.buffer.len() > self.max_head_bytes;
             self.place = if too_large {
                 Place::Open
@@ -138,6 +134,28 @@ impl<T> Gate<T> {
             }
         };
         true
+    }
+}
+
+/// Where the stream stands after `arrived`, if all of it may be handed over as it is: the whole of a
+/// head with at most its body, or part of a body. Nearly every read is that.
+fn after(place: Place, arrived: &[u8]) -> Option<Place> {
+    let in_body = |left: u64, bytes: usize| match left.checked_sub(bytes as u64)? {
+        0 => Some(Place::Head(0)),
+        left => Some(Place::Body(left)),
+    };
+    match place {
+        Place::Head(0) if !arrived.starts_with(b"\r\n") => {
+            let length = head::end(arrived, 0)?;
+            let (head, body) = arrived.split_at_checked(length)?;
+            match head::check(head).ok()? {
+                Framing::Length(left) => in_body(left, body.len()),
+                Framing::Chunked => Some(Place::Open),
+            }
+        }
+        Place::Body(left) => in_body(left, arrived.len()),
+        Place::Open => Some(Place::Open),
+        Place::Head(_) | Place::Release(..) | Place::Refused => None,
     }
 }
 
@@ -164,14 +182,22 @@ impl<T: AsyncRead + Unpin> AsyncRead for Gate<T> {
                 // The parser has all it will get.
                 return Poll::Ready(Ok(()));
             }
-            let mut chunk = ReadBuf::new(&mut this.chunk);
-            ready!(Pin::new(&mut this.inner).poll_read(cx, &mut chunk))?;
-            if chunk.filled().is_empty() {
+            let before = out.filled().len();
+            ready!(Pin::new(&mut this.inner).poll_read(cx, out))?;
+            let arrived = out.filled().get(before..).unwrap_or_default();
+            if arrived.is_empty() {
                 // The end, perhaps within a head: the parser is to see what there was of it.
                 give(&mut this.buffer, usize::MAX, out);
                 return Poll::Ready(Ok(()));
             }
-            this.buffer.extend_from_slice(chunk.filled());
+            if this.buffer.is_empty()
+                && let Some(place) = after(this.place, arrived)
+            {
+                this.place = place;
+                return Poll::Ready(Ok(()));
+            }
+            this.buffer.extend_from_slice(arrived);
+            out.set_filled(before);
         }
         Poll::Ready(Ok(()))
     }

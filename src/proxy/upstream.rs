@@ -1,28 +1,29 @@
 //! The vault's side: one operation becomes one request, and its answer comes back.
 //!
-//! The request is sent at most once. The connection pool may try again only when a pooled
-//! connection turned out to be closed before the request was begun on it: hyper then hands the
-//! whole request back, untouched (`TrySendError::take_message`); once a single byte may have left,
-//! it does not.
+//! The request is sent at most once. It is tried again only when a connection that was used before
+//! turned out to be closed before the request was begun on it: hyper then hands the whole request
+//! back, untouched (`TrySendError::take_message`); once a single byte may have left, it does not.
 
 mod answer;
 mod error;
 mod inspect;
+mod lane;
+mod pool;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, Uri, Version};
 use http_body::Body;
-use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 
 pub use self::answer::ForwardedResponse;
 pub use self::error::{UpstreamError, UpstreamErrorKind};
 pub use self::inspect::InspectionAnswer;
+use self::lane::Lane;
+pub(super) use self::lane::VaultBody;
+use self::pool::Pool;
 use super::body::{BodyProgress, RequestBody};
 use super::connect::{Connector, ConnectorError, OwnAddresses};
 use super::headers;
@@ -31,12 +32,6 @@ use crate::config::{self, Limits};
 use crate::keyvault::{Authority, Operation};
 use crate::rbac::Permit;
 use crate::secret::BearerToken;
-
-/// The largest head of a vault's answer; a usual one has about 1 KiB.
-const MAX_ANSWER_HEAD_BYTES: usize = 64 * 1024;
-
-/// Headers of a vault's answer; a usual one has about 15.
-const MAX_ANSWER_HEADERS: usize = 100;
 
 /// What of a client's request goes along with the operation.
 pub struct ForwardRequest {
@@ -63,7 +58,7 @@ impl std::fmt::Debug for ForwardRequest {
 
 /// One vault, with its connections.
 pub struct Upstream {
-    client: Client<Connector, RequestBody>,
+    pool: Arc<Pool>,
     authority: Authority,
     rewrite_ids: bool,
     body_read_timeout: Duration,
@@ -90,19 +85,8 @@ impl Upstream {
         own: OwnAddresses,
     ) -> Result<Self, ConnectorError> {
         let connector = Connector::new(vault, limits.connect_timeout, own)?;
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(limits.pool_idle_timeout)
-            .pool_max_idle_per_host(limits.pool_max_idle)
-            .http1_max_buf_size(MAX_ANSWER_HEAD_BYTES)
-            .http1_max_headers(MAX_ANSWER_HEADERS)
-            .set_host(false)
-            // See the module's text: only what was never begun.
-            .retry_canceled_requests(true)
-            .build(connector);
         Ok(Self {
-            client,
+            pool: Pool::new(connector, limits),
             authority: vault.authority.clone(),
             rewrite_ids: vault.rewrite_ids,
             body_read_timeout: limits.body_read_timeout,
@@ -152,11 +136,7 @@ impl Upstream {
         request: ForwardRequest,
         links: &Links,
     ) -> Result<Request<RequestBody>, http::Error> {
-        let uri = Uri::builder()
-            .scheme("https")
-            .authority(self.authority.to_string())
-            .path_and_query(operation.path_and_query())
-            .build()?;
+        let uri = Uri::try_from(operation.path_and_query())?;
         let mut headers =
             headers::to_vault(&request.headers, &request.token, &self.authority, links)?;
         let method = method(operation);
@@ -176,39 +156,76 @@ impl Upstream {
         &self,
         mut request: Request<RequestBody>,
         deadline: Instant,
-    ) -> Result<Response<Incoming>, UpstreamError> {
+    ) -> Result<Response<VaultBody>, UpstreamError> {
         let progress = request.body().progress();
-        let connection = capture_connection(&mut request);
-        let observed = connection.clone();
+        loop {
+            let lane = tokio::time::timeout_at(deadline, self.pool.lane())
+                .await
+                .map_err(|_| UpstreamError::unsent(UpstreamErrorKind::Deadline))?
+                .map_err(|cause| UpstreamError::no_lane(&cause))?;
+            let may_be_stale = lane.is_used();
+            match self.exchange(lane, request, &progress, deadline).await {
+                Ok(response) => return Ok(response),
+                Err(NoAnswer::NeverBegun(returned)) if may_be_stale => request = *returned,
+                Err(NoAnswer::NeverBegun(_)) => {
+                    return Err(UpstreamError::unsent(UpstreamErrorKind::Protocol));
+                }
+                Err(NoAnswer::Failed(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Sends the request on `lane` and waits, within every limit, for the head of the answer.
+    async fn exchange(
+        &self,
+        lane: Box<Lane>,
+        request: Request<RequestBody>,
+        progress: &BodyProgress,
+        deadline: Instant,
+    ) -> Result<Response<VaultBody>, NoAnswer> {
         let outcome = tokio::select! {
             biased;
-            outcome = self.client.request(request) => outcome,
-            () = self.out_of_patience(connection, &progress) => {
-                let kind = progress
-                    .failure()
-                    .map_or(UpstreamErrorKind::FirstByteTimeout, Into::into);
-                return Err(UpstreamError::sent(kind));
-            }
-            () = tokio::time::sleep_until(deadline) => {
-                let sent = observed.connection_metadata().is_some();
-                return Err(UpstreamError::new(UpstreamErrorKind::Deadline, sent));
+            outcome = lane.exchange(request, &self.pool) => outcome,
+            kind = self.out_of_patience(progress, deadline) => {
+                return Err(NoAnswer::Failed(UpstreamError::sent(kind)));
             }
         };
-        outcome.map_err(|cause| {
-            let sent = observed.connection_metadata().is_some();
-            UpstreamError::from_client(&cause, progress.failure(), sent)
+        outcome.map_err(|mut cause| match cause.take_message() {
+            Some(request) => NoAnswer::NeverBegun(Box::new(request)),
+            None => NoAnswer::Failed(UpstreamError::broken(cause.error(), progress.failure())),
         })
     }
 
-    /// Waits as long as a vault may take for its first byte.
+    /// Waits as long as a vault may take for its first byte, but not beyond `deadline`; says which
+    /// of the limits it was.
     ///
-    /// Connecting has its own limit. While the body is on its way, the client sets the pace, within
-    /// its own limit; then the vault has its whole time.
-    async fn out_of_patience(&self, mut connection: CaptureConnection, progress: &BodyProgress) {
-        drop(connection.wait_for_connection_metadata().await);
-        let _slow = tokio::time::timeout(self.body_read_timeout, progress.ended()).await;
-        tokio::time::sleep(self.first_byte_timeout).await;
+    /// While the body is on its way, the client sets the pace, within its own limit; then the vault
+    /// has its whole time.
+    async fn out_of_patience(
+        &self,
+        progress: &BodyProgress,
+        deadline: Instant,
+    ) -> UpstreamErrorKind {
+        if !progress.has_ended() {
+            let limit = Instant::now() + self.body_read_timeout;
+            let _slow = tokio::time::timeout_at(limit.min(deadline), progress.ended()).await;
+        }
+        let first_byte = Instant::now() + self.first_byte_timeout;
+        tokio::time::sleep_until(first_byte.min(deadline)).await;
+        if deadline <= first_byte {
+            return UpstreamErrorKind::Deadline;
+        }
+        progress
+            .failure()
+            .map_or(UpstreamErrorKind::FirstByteTimeout, Into::into)
     }
+}
+
+/// Why an exchange brought no answer.
+enum NoAnswer {
+    Failed(UpstreamError),
+    /// Nothing was written: here is the request again.
+    NeverBegun(Box<Request<RequestBody>>),
 }
 
 fn method(operation: &Operation) -> Method {

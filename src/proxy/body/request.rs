@@ -44,10 +44,15 @@ impl BodyProgress {
         self.ending.get().and_then(|ending| ending.err())
     }
 
+    /// Whether the body was read to its end, or reading it failed.
+    pub fn has_ended(&self) -> bool {
+        self.ending.get().is_some()
+    }
+
     /// Waits until the body was read to its end, or reading it failed.
     pub async fn ended(&self) {
         let notified = self.ended.notified();
-        if self.ending.get().is_none() {
+        if !self.has_ended() {
             notified.await;
         }
     }

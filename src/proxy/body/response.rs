@@ -7,9 +7,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use thiserror::Error;
 use tokio::time::{Instant, Sleep};
+
+use crate::proxy::upstream::VaultBody;
 
 /// Why an answer that was being relayed broke off. The client's stream is aborted.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -76,8 +77,12 @@ pub struct ResponseBody {
 enum Source {
     Memory(Full<Bytes>),
     Vault {
-        body: Incoming,
-        deadline: Pin<Box<Sleep>>,
+        body: VaultBody,
+        deadline: Instant,
+        /// Set once the vault had to be waited for.
+        timer: Option<Pin<Box<Sleep>>>,
+        /// Set once the vault broke off.
+        broken: bool,
     },
 }
 
@@ -93,10 +98,12 @@ impl From<Source> for ResponseBody {
 
 impl ResponseBody {
     /// The vault's answer as it comes, until `deadline`.
-    pub(in crate::proxy) fn relay(body: Incoming, deadline: Instant) -> Self {
+    pub(in crate::proxy) fn relay(body: VaultBody, deadline: Instant) -> Self {
         Self::from(Source::Vault {
             body,
-            deadline: Box::pin(tokio::time::sleep_until(deadline)),
+            deadline,
+            timer: None,
+            broken: false,
         })
     }
 
@@ -144,12 +151,27 @@ impl Body for ResponseBody {
                 Source::Memory(body) => std::task::ready!(Pin::new(body).poll_frame(cx))
                     .and_then(Result::ok)
                     .map(Ok),
-                Source::Vault { body, deadline } => match Pin::new(body).poll_frame(cx) {
-                    Poll::Ready(frame) => frame.map(|frame| frame.map_err(|_| RelayError::Vault)),
-                    Poll::Pending if deadline.as_mut().poll(cx).is_ready() => {
+                Source::Vault { broken: true, .. } => Some(Err(RelayError::Vault)),
+                Source::Vault {
+                    body,
+                    deadline,
+                    timer,
+                    broken,
+                } => match Pin::new(body).poll_frame(cx) {
+                    Poll::Ready(Some(Err(_))) => {
+                        // What came before the break is to reach the client, and is sent while the
+                        // body is waited for.
+                        *broken = true;
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(frame) => frame.and_then(Result::ok).map(Ok),
+                    Poll::Pending => {
+                        let timer = timer
+                            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(*deadline)));
+                        std::task::ready!(timer.as_mut().poll(cx));
                         Some(Err(RelayError::Deadline))
                     }
-                    Poll::Pending => return Poll::Pending,
                 },
             };
             match frame {

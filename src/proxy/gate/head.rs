@@ -1,5 +1,6 @@
 //! What an HTTP/1 request head must look like before anything else looks at it.
 
+use memchr::{memchr, memchr_iter};
 use thiserror::Error;
 
 /// How the end of a request's body is known.
@@ -66,9 +67,9 @@ pub(super) fn end(bytes: &[u8], from: usize) -> Option<usize> {
     // An end can straddle what was searched before: at most three bytes of it.
     let start = from.saturating_sub(3);
     let tail = bytes.get(start..)?;
-    tail.iter().enumerate().find_map(|(at, &byte)| {
+    memchr_iter(b'\n', tail).find_map(|at| {
         let rest = tail.get(at + 1..)?;
-        let ends = byte == b'\n' && (rest.starts_with(b"\n") || rest.starts_with(b"\r\n"));
+        let ends = rest.starts_with(b"\n") || rest.starts_with(b"\r\n");
         let line = if rest.starts_with(b"\n") { 1 } else { 2 };
         ends.then_some(start + at + 1 + line)
     })
@@ -80,25 +81,50 @@ pub(super) fn end(bytes: &[u8], from: usize) -> Option<usize> {
 /// [`HeadDefect`]; the connection cannot be used any further, because nobody knows where the next
 /// request begins.
 pub(super) fn check(head: &[u8]) -> Result<Framing, HeadDefect> {
-    let mut lines = Vec::new();
     let text = head.strip_suffix(b"\r\n\r\n").ok_or(HeadDefect::BadLine)?;
-    let mut rest = text;
-    while let Some(at) = rest.iter().position(|&byte| byte == b'\n') {
-        let (line, after) = rest.split_at_checked(at).ok_or(HeadDefect::BadLine)?;
-        lines.push(line.strip_suffix(b"\r").ok_or(HeadDefect::BadLine)?);
-        rest = after.get(1..).unwrap_or_default();
+    let mut begin = 0;
+    for end in memchr_iter(b'\n', text).chain([text.len()]) {
+        let line = text.get(begin..end).unwrap_or_default();
+        // The last line's own end was taken off with the empty line.
+        let line = if end == text.len() {
+            Some(line)
+        } else {
+            line.strip_suffix(b"\r")
+        };
+        if line.is_none_or(has_control) {
+            return Err(HeadDefect::BadLine);
+        }
+        begin = end + 1;
     }
-    lines.push(rest);
-    if lines.iter().any(|line| line.iter().any(is_control)) {
-        return Err(HeadDefect::BadLine);
-    }
-    let (request_line, headers) = lines.split_first().ok_or(HeadDefect::BadRequestLine)?;
+    let mut lines = Lines(text);
+    let request_line = lines.next().ok_or(HeadDefect::BadRequestLine)?;
     check_request_line(request_line)?;
-    framing(headers)
+    framing(lines)
 }
 
-fn is_control(byte: &u8) -> bool {
-    byte.is_ascii_control() && *byte != b'\t'
+/// Whether a line has a control character other than the tabulator. Looks at all of it, because that
+/// is what a compiler can turn into a few wide comparisons.
+fn has_control(line: &[u8]) -> bool {
+    line.iter().fold(false, |found, byte| {
+        found | (byte.is_ascii_control() & (*byte != b'\t'))
+    })
+}
+
+/// The lines of a text in which every line but the last ends with CR LF.
+struct Lines<'a>(&'a [u8]);
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let end = memchr(b'\r', self.0).unwrap_or(self.0.len());
+        let (line, rest) = self.0.split_at_checked(end)?;
+        self.0 = rest.get(2..).unwrap_or_default();
+        Some(line)
+    }
 }
 
 fn check_request_line(line: &[u8]) -> Result<(), HeadDefect> {
@@ -121,7 +147,7 @@ fn check_request_line(line: &[u8]) -> Result<(), HeadDefect> {
     well_formed.then_some(()).ok_or(HeadDefect::BadRequestLine)
 }
 
-fn framing(headers: &[&[u8]]) -> Result<Framing, HeadDefect> {
+fn framing<'a>(headers: impl Iterator<Item = &'a [u8]>) -> Result<Framing, HeadDefect> {
     let mut framing = None;
     for line in headers {
         let at = line

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
+use crate::config::Limits;
 
 /// Feeds `bytes` in pieces of `step` and returns all that came through.
 async fn through(bytes: &[u8], step: usize) -> (Vec<u8>, Vec<HeadDefect>) {
@@ -12,7 +13,7 @@ async fn through(bytes: &[u8], step: usize) -> (Vec<u8>, Vec<HeadDefect>) {
     let refused = Arc::new(Mutex::new(Vec::new()));
     let seen = refused.clone();
     let on_refusal = Box::new(move |defect| seen.lock().unwrap().push(defect));
-    let mut gate = Gate::new(far, 256, Activity::new(), on_refusal);
+    let mut gate = Gate::new(far, 256, Activity::new(&Limits::default()), on_refusal);
     let reading = tokio::spawn(async move {
         let mut got = Vec::new();
         gate.read_to_end(&mut got).await.unwrap();

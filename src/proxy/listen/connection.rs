@@ -18,7 +18,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -170,7 +169,7 @@ impl Server {
         let (_, session) = stream.get_ref();
         let http2 = session.alpn_protocol() == Some(tls::H2);
         let peer = Arc::new(peer);
-        let activity = Activity::new();
+        let activity = Activity::new(&self.limits);
         let answering = activity.clone();
         let limits = self.limits.clone();
         let answer =
@@ -182,7 +181,7 @@ impl Server {
         if http2 {
             let io = TokioIo::new(io);
             let connection = self.http2.serve_connection(io, answer);
-            return drive(connection, &activity, &self.limits, drain).await;
+            return drive(connection, &activity, drain).await;
         }
         let refused = on_event.clone();
         let io = TokioIo::new(Gate::new(
@@ -192,7 +191,7 @@ impl Server {
             Box::new(move |defect| refused(ListenEvent::RequestRefused(defect))),
         ));
         let connection = self.http1.serve_connection(io, answer);
-        drive(connection, &activity, &self.limits, drain).await
+        drive(connection, &activity, drain).await
     }
 }
 
@@ -284,13 +283,12 @@ impl Body for Tracked {
 async fn drive<C: GracefulConnection>(
     connection: C,
     activity: &Activity,
-    limits: &Limits,
     mut drain: Drain,
 ) -> CloseReason {
     let mut connection = pin!(connection);
     let mut draining = false;
+    let mut alarm = pin!(tokio::time::sleep_until(activity.set_alarm()));
     let lapse = loop {
-        let (deadline, lapse) = activity.deadline(limits);
         tokio::select! {
             biased;
             outcome = connection.as_mut() => return reason(&outcome),
@@ -298,11 +296,12 @@ async fn drive<C: GracefulConnection>(
                 draining = true;
                 connection.as_mut().graceful_shutdown();
             }
-            () = activity.changed() => {}
-            () = tokio::time::sleep_until(deadline) => {
-                if activity.deadline(limits).0 <= Instant::now() {
+            () = activity.changed() => alarm.as_mut().reset(activity.set_alarm()),
+            () = alarm.as_mut() => {
+                if let Some(lapse) = activity.lapse() {
                     break lapse;
                 }
+                alarm.as_mut().reset(activity.set_alarm());
             }
         }
     };

@@ -5,10 +5,9 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, H
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::UpstreamErrorKind;
+use super::{UpstreamErrorKind, VaultBody};
 use crate::proxy::body::ResponseBody;
 use crate::proxy::headers::{self, ClientHeaders};
 use crate::proxy::links::{Coding, Links, MAX_ANSWER_BYTES, decode};
@@ -40,7 +39,7 @@ const MAX_REFUSAL_BYTES: u64 = 16 * 1024;
 /// Turns an answer's head into the client's, and its body into a stream or, where links may be in
 /// it, into rewritten bytes.
 pub(super) async fn relay(
-    response: Response<Incoming>,
+    response: Response<VaultBody>,
     links: &Links,
     deadline: Instant,
 ) -> Result<ForwardedResponse, UpstreamErrorKind> {
@@ -77,7 +76,7 @@ pub(super) async fn relay(
     })
 }
 
-fn is_small(body: &Incoming) -> bool {
+fn is_small(body: &VaultBody) -> bool {
     body.size_hint()
         .exact()
         .is_some_and(|length| length <= MAX_REFUSAL_BYTES)
@@ -119,7 +118,7 @@ fn may_be_json(headers: &HeaderMap) -> bool {
 }
 
 async fn rewrite(
-    body: Incoming,
+    body: VaultBody,
     status: StatusCode,
     headers: &mut HeaderMap,
     links: &Links,
@@ -147,7 +146,7 @@ async fn rewrite(
 
 /// Reads at most `max_bytes`, at most until `deadline`.
 pub(super) async fn collect_until(
-    body: Incoming,
+    body: VaultBody,
     max_bytes: usize,
     deadline: Instant,
 ) -> Result<Bytes, UpstreamErrorKind> {
@@ -156,7 +155,7 @@ pub(super) async fn collect_until(
         .map_err(|_| UpstreamErrorKind::Deadline)?
 }
 
-async fn collect(mut body: Incoming, max_bytes: usize) -> Result<Bytes, UpstreamErrorKind> {
+async fn collect(mut body: VaultBody, max_bytes: usize) -> Result<Bytes, UpstreamErrorKind> {
     let mut collected = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| UpstreamErrorKind::AnswerAborted)?;

@@ -2,7 +2,6 @@
 
 use std::error::Error as StdError;
 
-use hyper_util::client::legacy;
 use thiserror::Error;
 
 use crate::proxy::body::RequestBodyError;
@@ -170,6 +169,15 @@ impl From<&ConnectError> for UpstreamErrorKind {
     }
 }
 
+/// Why there is no lane to send on. Nothing was sent.
+#[derive(Debug, Error)]
+pub(super) enum NoLane {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Http(#[from] hyper::Error),
+}
+
 /// Why there is no answer, and whether the vault may have acted all the same.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{kind}")]
@@ -198,30 +206,30 @@ impl UpstreamError {
         Self::new(kind, true)
     }
 
-    /// Reads what the HTTP client says; `connected` tells whether the request had a connection.
-    pub(super) fn from_client(
-        cause: &legacy::Error,
-        body: Option<RequestBodyError>,
-        connected: bool,
-    ) -> Self {
-        let detail = Some(detail(cause));
-        if let Some(connecting) = find::<ConnectError>(cause) {
-            return Self {
-                kind: connecting.into(),
-                may_have_been_sent: false,
-                detail,
-            };
+    /// There was no lane to send on.
+    pub(super) fn no_lane(cause: &NoLane) -> Self {
+        let kind = match cause {
+            NoLane::Connect(cause) => cause.into(),
+            NoLane::Http(_) => UpstreamErrorKind::Protocol,
+        };
+        Self {
+            kind,
+            may_have_been_sent: false,
+            detail: Some(detail(cause)),
         }
-        // "Cancelled" is what hyper calls a request it never began.
-        let begun = !find::<hyper::Error>(cause).is_some_and(hyper::Error::is_canceled);
+    }
+
+    /// Reads what the HTTP library says of an exchange; `body` is what became of the client's body.
+    pub(super) fn broken(cause: &hyper::Error, body: Option<RequestBodyError>) -> Self {
         Self {
             // A body that nobody read to its end because the vault broke off is the vault's doing.
             kind: find::<RequestBodyError>(cause)
                 .copied()
                 .or(body.filter(|defect| *defect != RequestBodyError::Broken))
                 .map_or(UpstreamErrorKind::Protocol, Into::into),
-            may_have_been_sent: connected && begun,
-            detail,
+            // "Cancelled" is what hyper calls a request it never began.
+            may_have_been_sent: !cause.is_canceled(),
+            detail: Some(detail(cause)),
         }
     }
 

@@ -82,11 +82,7 @@ impl Upstream {
         path_and_query: String,
         token: &BearerToken,
     ) -> Result<Request<RequestBody>, http::Error> {
-        let uri = Uri::builder()
-            .scheme("https")
-            .authority(self.authority.to_string())
-            .path_and_query(path_and_query)
-            .build()?;
+        let uri = Uri::try_from(path_and_query)?;
         let mut request = Request::new(RequestBody::empty());
         *request.method_mut() = Method::GET;
         *request.uri_mut() = uri;
