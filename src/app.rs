@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use thiserror::Error;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::admin::{AdminError, AdminListener, Readiness};
@@ -19,7 +20,7 @@ use crate::attributes::{Surroundings, VaultFacts};
 use crate::audit::{AuditError, AuditLog};
 use crate::authn::{Authenticator, RefreshHandle, SetupError};
 use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Limits};
 use crate::metrics::{ListenerMetrics, Metrics, MetricsError, Names};
 use crate::proxy::body::{RequestBody, ResponseBody};
 use crate::proxy::connect::{ConnectorError, OwnAddresses};
@@ -29,6 +30,7 @@ use crate::proxy::listen::{BoundListener, ListenError, Peer};
 use crate::proxy::metadata::Inspector;
 use crate::proxy::pipeline::{GuardedVault, Pipeline};
 use crate::proxy::upstream::Upstream;
+use crate::proxy::workers::{Worker, Workers};
 use crate::rbac::VaultScope;
 use crate::snapshot::Snapshot;
 use crate::tls;
@@ -62,6 +64,9 @@ pub enum StartError {
     /// The names of the vaults.
     #[error(transparent)]
     Names(#[from] DuplicateName),
+    /// The threads that serve.
+    #[error("cannot start a thread: {0}")]
+    Workers(std::io::Error),
     /// The way to a vault.
     #[error("vault `{vault}`: {cause}")]
     Vault {
@@ -80,6 +85,8 @@ pub struct App {
     proof: Proof,
     _watch: WatchHandle,
     _refresh: RefreshHandle,
+    /// Ends last: connections are on it.
+    _workers: Workers,
 }
 
 /// What must be in place before requests can be answered.
@@ -128,20 +135,21 @@ impl App {
         let bound = bind(&config, &metrics).await?;
         let admin = AdminListener::bind(config.admin.address).await?;
         let inspector = inspector(&config, &clock, &metrics);
-        let pipeline = Arc::new(Pipeline {
+        let workers = Workers::start(config.limits.worker_threads).map_err(StartError::Workers)?;
+        let pipeline = Pipeline {
             clock: Arc::clone(&clock),
-            table: VaultTable::new(&config.vaults)?,
+            table: Arc::new(VaultTable::new(&config.vaults)?),
             vaults: ways_to_vaults(&config, &bound)?,
             authenticator: Arc::clone(&authenticator),
             assignments: assignments.clone(),
             audit: audit.clone(),
             metrics: Arc::clone(&metrics),
-            extra_query_parameters: config.extra_query_parameters,
+            extra_query_parameters: config.extra_query_parameters.into(),
             total_timeout: config.limits.total_timeout,
-            inspector,
-            surroundings: surroundings(&config.deployment),
+            inspector: Arc::new(inspector),
+            surroundings: Arc::new(surroundings(&config.deployment)),
             zone: config.deployment.zone,
-        });
+        };
         let loads = RoleDataLoads::new(publisher, Arc::clone(&metrics));
         let trouble = loads.trouble();
         let watch = watch::spawn(config.assignments, Arc::clone(&clock), move |outcome| {
@@ -154,7 +162,7 @@ impl App {
             audit,
             clock,
         };
-        let serving = Serving::begin(bound, &pipeline, &metrics);
+        let serving = Serving::begin(bound, &pipelines(&pipeline, &workers), &metrics);
         let readiness = proof.readiness(trouble, serving.drain.subscribe());
         let administration = administer(admin, metrics, readiness);
         Ok(Self {
@@ -163,6 +171,7 @@ impl App {
             proof,
             _watch: watch,
             _refresh: refresh,
+            _workers: workers,
         })
     }
 
@@ -206,7 +215,7 @@ impl App {
 impl Serving {
     fn begin(
         bound: Vec<(Arc<str>, BoundListener)>,
-        pipeline: &Arc<Pipeline>,
+        pipelines: &[Worker<Arc<Pipeline>>],
         metrics: &Metrics,
     ) -> Self {
         let (trigger, drain) = drain::channel();
@@ -221,15 +230,26 @@ impl Serving {
             serving.addresses.push((Arc::clone(&name), address));
             let counters = ListenCounters::new(metrics.listener(&name));
             let on_event = move |event| counters.count(event);
-            let service = service(pipeline, metrics.listener(&name));
-            let drain = drain.clone();
+            let workers = pipelines
+                .iter()
+                .map(|worker| worker.with(|pipeline| service(pipeline, metrics.listener(&name))));
+            let (workers, drain) = (workers.collect(), drain.clone());
             serving.tasks.spawn(async move {
-                let drained = listener.serve(service, on_event, drain).await;
+                let drained = listener.serve(workers, on_event, drain).await;
                 tracing::info!(listener = &*name, aborted = drained.aborted, "drained");
             });
         }
         serving
     }
+}
+
+/// A pipeline for each of the threads, with connections of its own.
+fn pipelines(pipeline: &Pipeline, workers: &Workers) -> Vec<Worker<Arc<Pipeline>>> {
+    let own = |runtime: &Handle| {
+        let pipeline = pipeline.with_own_connections();
+        Worker::new(runtime.clone(), Arc::new(pipeline))
+    };
+    workers.runtimes().map(own).collect()
 }
 
 /// What one listener does with a request: the pipeline, counted while it is at work.
@@ -324,17 +344,24 @@ fn ways_to_vaults(
     bound: &[(Arc<str>, BoundListener)],
 ) -> Result<Vec<GuardedVault>, StartError> {
     let own = OwnAddresses::new(bound.iter().map(|(_, listener)| listener.local_addr()));
+    let limits = Limits {
+        // The vault's, shared out among the threads.
+        pool_max_idle: config
+            .limits
+            .pool_max_idle
+            .div_ceil(config.limits.worker_threads),
+        ..config.limits.clone()
+    };
     let way = |vault: &config::Vault| {
-        let upstream = Upstream::new(vault, &config.limits, own.clone()).map_err(|cause| {
-            StartError::Vault {
+        let upstream =
+            Upstream::new(vault, &limits, own.clone()).map_err(|cause| StartError::Vault {
                 vault: vault.name.as_str().into(),
                 cause,
-            }
-        })?;
+            })?;
         Ok(GuardedVault {
-            config: vault.clone(),
+            config: Arc::new(vault.clone()),
             upstream,
-            facts: vault_facts(vault),
+            facts: Arc::new(vault_facts(vault)),
         })
     };
     config.vaults.iter().map(way).collect()

@@ -25,13 +25,29 @@
 //!
 //! # How lines travel
 //!
-//! One thread writes; requests queue lines for it, and lines that wait together are written
-//! together. A decision waits for the writer's receipt and for nothing but that, so a slow sink
-//! delays requests and a dead one refuses them, but no thread of the runtime is ever blocked.
-//! Results wait for nothing: they have room of their own in the queue, are tried again while the
-//! sink fails, and if that room is full they are lost, counted and seen as a gap. They are not
-//! made to wait because the vault has acted already; holding up its answer would not undo it.
+//! One at a time may write: a request, or the thread that is there for what requests do not write
+//! for themselves. A request that finds the right to write free, and the sink prompt, writes all
+//! that waits and then its own decision, in one call of the system; that is how it goes with a
+//! healthy file. Otherwise it queues its line and waits for a receipt: from whoever is writing just
+//! then, or from the thread. Prompt is a regular file with room before its rotation, with nothing
+//! broken off and nothing to be tried again, in which no write took longer than 20 ms in the last
+//! five seconds. Standard output, pipes and devices never are: whoever reads them may not.
+//!
+//! A decision waits for its line to be taken by the system and for nothing but that, so a slow sink
+//! delays requests and a dead one refuses them. **A disk that hangs** holds whoever is writing: if
+//! that is a request, the thread of the runtime it runs on stands still until the disk answers,
+//! with all that is to be done there. It is one thread, not one after the other: others find the
+//! right taken, wait aside, and are refused after [`HANDOVER_LIMIT`]; nothing is forwarded. The
+//! request that was held is refused too, if it took longer than that, and its result line says so.
+//! After it the sink counts as slow, and the thread writes.
+//!
+//! Results wait for nothing. They are queued and go out with the next decision, or 20 ms after the
+//! first of them, or when the log is flushed or closed; a process that is killed can lose so many,
+//! but no decision. They have room of their own in the queue, are tried again while the sink fails,
+//! and if that room is full they are lost, counted and seen as a gap. They are not made to wait
+//! because the vault has acted already; holding up its answer would not undo it.
 
+mod desk;
 mod file;
 mod guard;
 mod log;

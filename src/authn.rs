@@ -237,7 +237,8 @@ impl Authenticator {
         let unverified = Unverified::parse(token)?;
         let key = match keys.get(unverified.kid()) {
             Some(key) => Arc::clone(key),
-            None => self.renewed_key(issuer, unverified.kid(), now).await?,
+            // On the heap, since few requests come here and all would carry its room.
+            None => Box::pin(self.renewed_key(issuer, unverified.kid(), now)).await?,
         };
         // Read again: the wait for a key may have taken seconds.
         let now = self.clock.now();

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -318,6 +319,8 @@ pub enum LogFormat {
 /// Time, size and count limits.
 #[derive(Clone, Debug)]
 pub struct Limits {
+    /// Threads that serve requests; at least one.
+    pub worker_threads: usize,
     /// Open client connections per listener; more wait in the kernel's backlog.
     pub max_connections: usize,
     /// HTTP/2 streams per connection.
@@ -380,6 +383,7 @@ impl Default for Limits {
     /// The defaults of `config/portcullis.example.toml`, where each has its reason.
     fn default() -> Self {
         Self {
+            worker_threads: std::thread::available_parallelism().map_or(1, NonZero::get),
             max_connections: 1024,
             max_concurrent_streams: 100,
             max_header_bytes: 32 * 1024,

@@ -28,5 +28,6 @@ pub mod pipeline;
 mod properties;
 pub mod reject;
 pub mod upstream;
+pub mod workers;
 
 pub use gate::HeadDefect;

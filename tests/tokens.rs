@@ -99,7 +99,7 @@ impl Bench {
     }
 
     async fn judge_for(&self, issuer: &str, token: &str) -> Result<Arc<Caller>, AuthnError> {
-        let token = BearerToken::new(token);
+        let token = BearerToken::new(token).unwrap();
         let judged = self.authenticator.authenticate(issuer, &token);
         tokio::time::timeout(PATIENCE, judged).await.unwrap()
     }

@@ -22,6 +22,8 @@ const CACHED_FOR: Duration = Duration::from_secs(600);
 pub struct InForce {
     /// The data, compiled.
     pub set: Arc<AssignmentSet>,
+    /// Its revision as records name it, such as `sha256:0123456789ab`.
+    pub name: Arc<str>,
     /// When the source was last seen to say the same.
     pub confirmed_at: SystemTime,
     /// The same on the clock that nobody sets.
@@ -31,6 +33,7 @@ pub struct InForce {
 impl InForce {
     fn confirmed(set: Arc<AssignmentSet>, now: SystemTime) -> Self {
         Self {
+            name: format!("sha256:{}", set.revision()).into(),
             set,
             confirmed_at: now,
             measured: Instant::now(),

@@ -17,6 +17,10 @@ pub(super) trait Sink: Send {
     /// How many bytes fit before the sink would rotate.
     fn room(&self) -> u64;
 
+    /// Whether an append of `bytes` goes straight to the system and is taken at once, as far as one
+    /// can know: into a file that neither is broken off nor must be put aside.
+    fn is_prompt(&self, bytes: u64) -> bool;
+
     /// Writes `lines`, whole lines with their line feeds, in one call where the system lets it.
     /// On an error none of them counts as written.
     fn append(&mut self, lines: &[u8]) -> io::Result<()>;
@@ -43,6 +47,11 @@ impl Stdout {
 impl Sink for Stdout {
     fn room(&self) -> u64 {
         u64::MAX
+    }
+
+    fn is_prompt(&self, _bytes: u64) -> bool {
+        // Whoever reads it may not.
+        false
     }
 
     fn append(&mut self, lines: &[u8]) -> io::Result<()> {
@@ -149,6 +158,11 @@ impl Sink for RotatingFile {
     fn room(&self) -> u64 {
         self.max_bytes
             .map_or(u64::MAX, |max| max.saturating_sub(self.bytes))
+    }
+
+    fn is_prompt(&self, bytes: u64) -> bool {
+        let is_regular = self.max_bytes.is_some();
+        is_regular && !self.torn && (self.bytes == 0 || bytes <= self.room())
     }
 
     fn append(&mut self, lines: &[u8]) -> io::Result<()> {

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
-use uuid::{NoContext, Uuid};
+use uuid::{Builder, NoContext, Uuid};
 
 use crate::keyvault::{ObjectVersion, Operation};
 use crate::principal::{Caller, TokenGroups};
@@ -21,8 +21,9 @@ use crate::traceparent::TraceParent;
 
 use super::AuditError;
 use super::log::{AuditLog, Pending, Unwritten};
-use super::record::{self, KvError};
+use super::record::KvError;
 
+mod pool;
 mod render;
 
 /// The name of one decision: a UUID of version 7, so that names sort by time.
@@ -243,6 +244,15 @@ impl AuditGuard {
         reason: Reason,
         status: Option<u16>,
     ) -> Result<ResultGuard, AuditError> {
+        let Some(facts) = &self.facts else {
+            return Err(AuditError::Closed);
+        };
+        let line = facts.decision_line(&self.log, verdict, reason, status);
+        if let Some(written) = self.log.write_now(&line) {
+            let mut guard = self.decided(verdict)?;
+            guard.settle(written)?;
+            return Ok(guard);
+        }
         let deadline = self.log.deadline();
         // Dropped while it waits here, `self` records that the client went away.
         let slot = match self.log.slot(deadline).await {
@@ -252,21 +262,23 @@ impl AuditGuard {
                 return Err(error);
             }
         };
-        let Some(facts) = self.facts.take() else {
-            return Err(AuditError::Closed);
-        };
-        let line = facts.decision_line(&self.log, verdict, reason, status);
-        let mut guard = ResultGuard {
-            pending: Some(self.log.hand_over(line, slot)),
-            log: self.log.clone(),
-            facts,
-            sent: false,
-            answer: None,
-            due: verdict == Verdict::Allow,
-        };
+        let mut guard = self.decided(verdict)?;
+        guard.pending = Some(guard.log.hand_over(line, slot));
         // Dropped while it waits here, `guard` records that the client went away.
         guard.receipt(deadline).await?;
         Ok(guard)
+    }
+
+    /// What becomes of the record once its decision line is handed over.
+    fn decided(&mut self, verdict: Verdict) -> Result<ResultGuard, AuditError> {
+        Ok(ResultGuard {
+            facts: self.facts.take().ok_or(AuditError::Closed)?,
+            log: self.log.clone(),
+            sent: false,
+            answer: None,
+            pending: None,
+            due: verdict == Verdict::Allow,
+        })
     }
 
     fn set(&mut self, change: impl FnOnce(&mut Facts)) {
@@ -324,7 +336,12 @@ impl ResultGuard {
         };
         let receipt = pending.receipt(deadline).await;
         self.pending = None;
-        match receipt {
+        self.settle(receipt)
+    }
+
+    /// Records what became of the decision line, if it is not simply written.
+    fn settle(&mut self, written: Result<(), Unwritten>) -> Result<(), AuditError> {
+        match written {
             Ok(()) => Ok(()),
             Err(Unwritten::No(error)) => {
                 self.replace(Reason::AuditUnavailable, Some(503));
@@ -399,9 +416,13 @@ impl DecisionId {
         let since = now
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
-        let timestamp =
-            uuid::Timestamp::from_unix(NoContext, since.as_secs(), since.subsec_nanos());
-        Self(Uuid::new_v7(timestamp))
+        let Some(random) = pool::random() else {
+            let (seconds, nanos) = (since.as_secs(), since.subsec_nanos());
+            let timestamp = uuid::Timestamp::from_unix(NoContext, seconds, nanos);
+            return Self(Uuid::new_v7(timestamp));
+        };
+        let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        Self(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
     }
 }
 
@@ -412,11 +433,10 @@ impl fmt::Display for DecisionId {
 }
 
 impl Facts {
-    /// The present time, counted from the arrival, so that a clock that is set back in between
-    /// cannot put an effect before its cause.
-    fn now(&self) -> SystemTime {
-        let elapsed = self.clock.elapsed();
-        self.arrived.checked_add(elapsed).unwrap_or(self.arrived)
+    /// The present time, `took` after the arrival. Counted from there, so that a clock that is set
+    /// back in between cannot put an effect before its cause.
+    fn after(&self, took: Duration) -> SystemTime {
+        self.arrived.checked_add(took).unwrap_or(self.arrived)
     }
 
     fn groups(&self) -> Option<usize> {
@@ -425,10 +445,6 @@ impl Facts {
             TokenGroups::Present(groups) => Some(groups.len()),
         };
         self.groups.or_else(in_token)
-    }
-
-    fn total(&self) -> u64 {
-        record::micros(self.clock.elapsed())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -15,9 +15,10 @@ use uuid::Uuid;
 
 use crate::config::AuditSink;
 
+use super::desk::Desk;
 use super::file::{RotatingFile, Sink, Stdout};
 use super::guard::{AuditGuard, ClientFacts};
-use super::writer::{Line, Message, Receipt, Writer};
+use super::writer::{Line, Patience, Receipt, Writer};
 use super::{AuditError, AuditEvent, HANDOVER_LIMIT};
 
 /// Decisions that may wait at once; further requests wait for a place.
@@ -27,10 +28,22 @@ const DECISION_SLOTS: usize = 1024;
 /// ended early. At about 1 KiB each this is the memory a failing sink costs.
 const SPARE_SLOTS: usize = 8192;
 
+/// How long lines nobody waits for may lie, so that they are written together.
+const LINGER: Duration = Duration::from_millis(20);
+
+/// The name of the writing thread.
+pub(super) const THREAD: &str = "audit";
+
+/// How long a sink may take before it counts as slow, and for how long it then does: a disk that
+/// hangs holds up one request, not one after the other.
+const PATIENCE: Patience = Patience {
+    write: Duration::from_millis(20),
+    pause: Duration::from_secs(5),
+};
+
 /// Where decision records are handed in. Clones share one writer, which ends with the last clone.
 #[derive(Clone)]
 pub struct AuditLog {
-    queue: mpsc::Sender<Message>,
     shared: Arc<Shared>,
 }
 
@@ -39,9 +52,28 @@ struct Shared {
     instance: Box<str>,
     /// Random for each start and never stored.
     token_key: hmac::Key,
-    /// How long a decision waits to be written.
-    limit: Duration,
+    limits: Limits,
     status: Arc<Status>,
+    desk: Arc<Desk>,
+}
+
+/// How long things may take.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// How long a decision waits to be written.
+    pub(super) handover: Duration,
+    /// How long a line nobody waits for may lie.
+    pub(super) linger: Duration,
+    /// When the sink counts as slow.
+    pub(super) patience: Patience,
+}
+
+impl Limits {
+    pub(super) const DEFAULT: Self = Self {
+        handover: HANDOVER_LIMIT,
+        linger: LINGER,
+        patience: PATIENCE,
+    };
 }
 
 /// What the requests and the writer both know.
@@ -87,7 +119,7 @@ impl AuditLog {
         match sink {
             AuditSink::Stdout => {
                 let stdout = Stdout::open().map_err(refused("standard output".into()))?;
-                Self::start(stdout, HANDOVER_LIMIT, events)
+                Self::start(stdout, Limits::DEFAULT, events)
             }
             AuditSink::File {
                 path,
@@ -96,14 +128,14 @@ impl AuditLog {
             } => {
                 let name = path.display().to_string().into();
                 let file = RotatingFile::open(path, *max_bytes, *keep).map_err(refused(name))?;
-                Self::start(file, HANDOVER_LIMIT, events)
+                Self::start(file, Limits::DEFAULT, events)
             }
         }
     }
 
     pub(super) fn start<S: Sink + 'static>(
         sink: S,
-        limit: Duration,
+        limits: Limits,
         events: impl Fn(AuditEvent) + Send + Sync + 'static,
     ) -> Result<Self, AuditError> {
         let status = Arc::new(Status {
@@ -115,19 +147,21 @@ impl AuditLog {
         });
         let token_key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
             .map_err(|_| AuditError::Resources("randomness"))?;
-        let (queue, lines) = mpsc::channel();
-        let writer = Writer::new(sink, Arc::clone(&status));
+        let writer = Writer::new(Box::new(sink), limits.patience, Arc::clone(&status));
+        let desk = Arc::new(Desk::new(writer, limits.linger, Arc::clone(&status)));
+        let thread = Arc::clone(&desk);
         thread::Builder::new()
-            .name("audit".into())
-            .spawn(move || writer.run(lines))
+            .name(THREAD.into())
+            .spawn(move || thread.run())
             .map_err(|_| AuditError::Resources("thread"))?;
         let shared = Arc::new(Shared {
             instance: Uuid::new_v4().simple().to_string().into(),
             token_key,
-            limit,
+            limits,
             status,
+            desk,
         });
-        Ok(Self { queue, shared })
+        Ok(Self { shared })
     }
 
     /// Begins the record of a request that arrived at `now`.
@@ -142,11 +176,8 @@ impl AuditLog {
     /// [`AuditError::Write`] if lines are left that the sink does not take, [`AuditError::Closed`]
     /// if the writer has ended.
     pub async fn flush(&self) -> Result<(), AuditError> {
-        let (sender, receiver) = oneshot::channel();
-        self.queue
-            .send(Message::Flush(sender))
-            .map_err(|_| AuditError::Closed)?;
-        receiver.await.unwrap_or(Err(AuditError::Closed))
+        let answer = self.shared.desk.flush();
+        answer.await.unwrap_or(Err(AuditError::Closed))
     }
 
     /// Whether records can be written, as far as the last attempt tells: for `/readyz`.
@@ -169,18 +200,27 @@ impl AuditLog {
     }
 
     /// The name under which a token appears in records: it joins lines, and tells nothing else.
-    pub(super) fn token_name(&self, token_id: &str) -> String {
+    pub(super) fn token_name(&self, token_id: &str) -> [u8; 8] {
         let tag = hmac::sign(&self.shared.token_key, token_id.as_bytes());
-        let mut name = String::from("hmac:");
-        for byte in tag.as_ref().iter().take(8) {
-            name.push_str(&format!("{byte:02x}"));
-        }
-        name
+        // The tag has 32 bytes.
+        tag.as_ref().first_chunk().copied().unwrap_or_default()
     }
 
     /// Until when a decision that begins to be written now may wait.
     pub(super) fn deadline(&self) -> Instant {
-        Instant::now() + self.shared.limit
+        Instant::now() + self.shared.limits.handover
+    }
+
+    /// Writes a decision line at once, if the sink and what else is going on let it: then the
+    /// outcome, else `None`.
+    pub(super) fn write_now(&self, json: &[u8]) -> Option<Result<(), Unwritten>> {
+        let written = self.shared.desk.write_now(json)?;
+        Some(match written {
+            // The line stands, but it was promised that nobody waits so long.
+            Ok(took) if took > self.shared.limits.handover => Err(Unwritten::InDoubt),
+            Ok(_) => Ok(()),
+            Err(kind) => Err(Unwritten::No(AuditError::Write(kind))),
+        })
     }
 
     /// Waits for a place in the queue.
@@ -201,12 +241,11 @@ impl AuditLog {
             claimed: Arc::clone(&claimed),
             sender,
         });
-        // If the writer has ended the line is dropped, and with it the sender of the receipt.
-        let _ = self.queue.send(Message::Line(Line {
+        self.shared.desk.push_awaited(Line {
             json,
             receipt,
             slot,
-        }));
+        });
         self.shared.status.report_depth();
         Pending { claimed, receiver }
     }
@@ -215,17 +254,27 @@ impl AuditLog {
     /// counted.
     pub(super) fn leave(&self, json: Vec<u8>) {
         let status = &self.shared.status;
-        let line = Arc::clone(&status.spare).try_acquire_owned().map(|slot| {
-            self.queue.send(Message::Line(Line {
-                json,
-                receipt: None,
-                slot,
-            }))
-        });
-        match line {
-            Ok(Ok(())) => status.report_depth(),
-            Ok(Err(_)) | Err(_) => status.lose(1),
+        let is_queued = Arc::clone(&status.spare)
+            .try_acquire_owned()
+            .is_ok_and(|slot| {
+                let line = Line {
+                    json,
+                    receipt: None,
+                    slot,
+                };
+                self.shared.desk.push(line).is_ok()
+            });
+        if is_queued {
+            status.report_depth();
+        } else {
+            status.lose(1);
         }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.desk.close();
     }
 }
 

@@ -12,8 +12,10 @@ use crate::principal::{Caller, CallerKind, Claims, Evidence, TokenGroups};
 use crate::reason::{Reason, Verdict};
 
 use super::file::Sink;
+use super::log::{Limits, THREAD};
 use super::*;
 
+mod inline;
 mod record;
 
 /// What the test and the sink share.
@@ -31,8 +33,14 @@ struct State {
     failing: bool,
     /// How many bytes fit before a rotation; no limit if absent.
     room: Option<u64>,
+    /// Whether requests may write for themselves.
+    prompt: bool,
     /// How many writes are blocked or have been.
     attempts: usize,
+    /// Whether a write panics.
+    panics: bool,
+    /// Of each write that succeeded, whether it was the thread's.
+    by_thread: Vec<bool>,
 }
 
 struct Scripted(Arc<Stage>);
@@ -42,15 +50,25 @@ impl Sink for Scripted {
         self.0.state.lock().unwrap().room.unwrap_or(u64::MAX)
     }
 
+    fn is_prompt(&self, _bytes: u64) -> bool {
+        self.0.state.lock().unwrap().prompt
+    }
+
     fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         let mut state = self.0.state.lock().unwrap();
         state.attempts += 1;
         self.0.changed.notify_all();
         state = self.0.changed.wait_while(state, |s| s.closed).unwrap();
+        let panics = state.panics;
         if state.failing {
             return Err(io::ErrorKind::StorageFull.into());
         }
         state.lines.extend_from_slice(lines);
+        let thread = std::thread::current();
+        state.by_thread.push(thread.name() == Some(THREAD));
+        drop(state);
+        self.0.changed.notify_all();
+        assert!(!panics, "on purpose");
         Ok(())
     }
 
@@ -60,10 +78,17 @@ impl Sink for Scripted {
 }
 
 impl Stage {
-    fn open(limit: Duration) -> (Arc<Self>, AuditLog) {
+    fn open(handover: Duration) -> (Arc<Self>, AuditLog) {
+        Self::open_with(Limits {
+            handover,
+            ..Limits::DEFAULT
+        })
+    }
+
+    fn open_with(limits: Limits) -> (Arc<Self>, AuditLog) {
         let stage = Arc::new(Self::default());
         let told = Arc::clone(&stage);
-        let log = AuditLog::start(Scripted(Arc::clone(&stage)), limit, move |event| {
+        let log = AuditLog::start(Scripted(Arc::clone(&stage)), limits, move |event| {
             if let AuditEvent::Dropped(lines) = event {
                 told.dropped.fetch_add(lines, Ordering::Relaxed);
             }
@@ -78,10 +103,14 @@ impl Stage {
 
     /// Waits until the writer has begun its `n`th write.
     fn wait_for_attempt(&self, n: usize) {
+        self.wait_until(|s| s.attempts >= n);
+    }
+
+    fn wait_until(&self, is_so: impl Fn(&State) -> bool) {
         let state = self.state.lock().unwrap();
         let (_state, timeout) = self
             .changed
-            .wait_timeout_while(state, Duration::from_secs(10), |s| s.attempts < n)
+            .wait_timeout_while(state, Duration::from_secs(10), |s| !is_so(s))
             .unwrap();
         assert!(!timeout.timed_out());
     }
@@ -237,7 +266,14 @@ async fn a_client_that_leaves_after_the_failure_was_told_has_one_record_in_the_e
 
 #[tokio::test]
 async fn a_record_that_cannot_be_written_refuses_and_is_told_later() {
+    for prompt in [false, true] {
+        failing_sink_refuses(prompt).await;
+    }
+}
+
+async fn failing_sink_refuses(prompt: bool) {
     let (stage, log) = Stage::open(LONG);
+    stage.set(|s| s.prompt = prompt);
     assert!(log.check().is_ok());
     stage.set(|s| s.failing = true);
     for verdict in [Verdict::Allow, Verdict::Challenge] {

@@ -1,12 +1,11 @@
-//! The thread that writes: numbers lines, writes those that wait together in one go, and tries
-//! again what nobody waits for.
+//! The right to write: numbers lines, writes those that wait together in one go, and keeps what
+//! must be tried again.
 
 use std::collections::VecDeque;
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -15,17 +14,10 @@ use super::file::Sink;
 use super::log::Status;
 
 /// The most bytes written in one go.
-const MAX_BATCH_BYTES: usize = 256 * 1024;
+pub(super) const MAX_BATCH_BYTES: usize = 256 * 1024;
 
-/// How often lines are tried again while the sink fails and nothing new comes.
-const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-
-/// What the queue carries.
-pub(super) enum Message {
-    Line(Line),
-    /// Asks for an answer once everything before it is written and on the disk.
-    Flush(oneshot::Sender<Result<(), AuditError>>),
-}
+/// What `v`, `seq` and the line feed add to a line.
+const NUMBERED_BYTES: usize = 40;
 
 /// A record on its way.
 pub(super) struct Line {
@@ -45,10 +37,25 @@ pub(super) struct Receipt {
     pub(super) sender: oneshot::Sender<Result<(), AuditError>>,
 }
 
-/// The writing thread's state.
-pub(super) struct Writer<S> {
-    sink: S,
+/// Who asks for an answer once everything before is written and on the disk.
+pub(super) type Flush = oneshot::Sender<Result<(), AuditError>>;
+
+/// When a sink counts as slow, and for how long.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    /// How long one write may take.
+    pub(super) write: Duration,
+    /// How long after a longer one no request writes for itself.
+    pub(super) pause: Duration,
+}
+
+/// The state of whoever writes; one at a time.
+pub(super) struct Writer {
+    sink: Box<dyn Sink>,
     status: Arc<Status>,
+    patience: Patience,
+    /// Until when the sink counts as slow.
+    slow_until: Option<Instant>,
     /// The number of the last line that was written.
     seq: u64,
     /// Lines nobody waits for that could not be written yet. They keep their slots, which bounds
@@ -56,105 +63,135 @@ pub(super) struct Writer<S> {
     again: VecDeque<Line>,
     /// The lines being written, numbered and joined.
     batch: Vec<u8>,
-    /// The lines of `batch`.
+    /// How many they are: `members`, and one more that a request writes for itself.
+    numbered: usize,
     members: Vec<Line>,
-    flushes: Vec<oneshot::Sender<Result<(), AuditError>>>,
+    /// What was taken from the queue and is in no batch yet.
+    pub(super) taken: Vec<Line>,
 }
 
-impl<S: Sink> Writer<S> {
-    pub(super) fn new(sink: S, status: Arc<Status>) -> Self {
+impl Line {
+    /// At most how many bytes it takes once it is numbered.
+    pub(super) fn bytes(json: &[u8]) -> usize {
+        json.len() + NUMBERED_BYTES
+    }
+}
+
+impl Writer {
+    pub(super) fn new(sink: Box<dyn Sink>, patience: Patience, status: Arc<Status>) -> Self {
         Self {
             sink,
             status,
+            patience,
+            slow_until: None,
             seq: 0,
             again: VecDeque::new(),
             batch: Vec::new(),
+            numbered: 0,
             members: Vec::new(),
-            flushes: Vec::new(),
+            taken: Vec::new(),
         }
     }
 
-    /// Writes until every sender is gone.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the thread owns the end of the queue"
-    )]
-    pub(super) fn run(mut self, queue: Receiver<Message>) {
-        loop {
-            let first = if self.again.is_empty() {
-                queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                queue.recv_timeout(RETRY_INTERVAL)
-            };
-            self.retry();
-            match first {
-                Ok(message) => self.take(message),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-            while self.batch.len() < MAX_BATCH_BYTES
-                && let Ok(message) = queue.try_recv()
-            {
-                self.take(message);
-            }
-            self.write();
-            self.answer_flushes();
-            self.status.report_depth();
+    /// Whether `bytes` can be written by a request for itself: at once, as far as one can know,
+    /// and behind nothing that is to be tried again.
+    pub(super) fn is_prompt(&mut self, bytes: usize) -> bool {
+        if self.slow_until.is_some_and(|until| Instant::now() >= until) {
+            self.slow_until = None;
         }
-        self.status.lose(self.again.len());
+        self.slow_until.is_none()
+            && self.again.is_empty()
+            && bytes <= MAX_BATCH_BYTES
+            && self.sink.is_prompt(bytes as u64)
     }
 
-    fn take(&mut self, message: Message) {
-        match message {
-            Message::Line(line) => {
-                let given_up = line
-                    .receipt
-                    .as_ref()
-                    .is_some_and(|receipt| receipt.claimed.swap(true, Ordering::AcqRel));
-                if !given_up {
-                    self.add(line);
-                }
-            }
-            Message::Flush(answer) => self.flushes.push(answer),
+    /// How many lines wait to be tried again.
+    pub(super) fn left(&self) -> usize {
+        self.again.len()
+    }
+
+    /// Writes what was taken and then `own`, in one go. Returns how long the system took.
+    ///
+    /// INVARIANT: [`Self::is_prompt`] said that all of it fits.
+    ///
+    /// # Errors
+    /// What the system said. `own` is not written then; of the others, those nobody waits for will
+    /// be tried again.
+    pub(super) fn write_with(&mut self, own: Option<&[u8]>) -> Result<Duration, io::ErrorKind> {
+        self.join_taken();
+        if let Some(json) = own {
+            self.number(json);
         }
+        self.write()
+    }
+
+    /// Writes what was taken, in as many goes as it needs.
+    pub(super) fn write_taken(&mut self) {
+        self.join_taken();
+        // Whoever waits for a line is told of a failure by its receipt.
+        let _ = self.write();
+    }
+
+    fn join_taken(&mut self) {
+        let mut taken = std::mem::take(&mut self.taken);
+        for line in taken.drain(..) {
+            let is_given_up = line
+                .receipt
+                .as_ref()
+                .is_some_and(|receipt| receipt.claimed.swap(true, Ordering::AcqRel));
+            if !is_given_up {
+                self.add(line);
+            }
+        }
+        // Its memory is used again.
+        self.taken = taken;
     }
 
     /// Puts a line into the batch, which is written first if the line would not fit beside it: a
     /// batch goes into one file.
     fn add(&mut self, line: Line) {
-        let with_it = (self.batch.len() + line.json.len() + 32) as u64;
-        if !self.batch.is_empty() && with_it > self.sink.room() {
-            self.write();
+        let with_it = self.batch.len() + Line::bytes(&line.json);
+        if !self.batch.is_empty()
+            && (with_it > MAX_BATCH_BYTES || with_it as u64 > self.sink.room())
+        {
+            let _ = self.write();
         }
         // A line must not overtake an older one: a result follows its decision.
         if line.receipt.is_none() && !self.again.is_empty() {
             self.again.push_back(line);
             return;
         }
-        let seq = self.seq + self.status.lost() + self.members.len() as u64 + 1;
-        let fields = line.json.strip_prefix(b"{").unwrap_or(&line.json);
+        self.number(&line.json);
+        self.members.push(line);
+    }
+
+    fn number(&mut self, json: &[u8]) {
+        self.numbered += 1;
+        let seq = self.seq + self.status.lost() + self.numbered as u64;
+        let fields = json.strip_prefix(b"{").unwrap_or(json);
         // Writing to a `Vec` cannot fail.
         let _ = write!(self.batch, r#"{{"v":1,"seq":{seq},"#);
         self.batch.extend_from_slice(fields);
         self.batch.push(b'\n');
-        self.members.push(line);
     }
 
     /// Writes the batch and tells everyone who waits for a line of it.
-    fn write(&mut self) {
-        if self.members.is_empty() {
-            return;
+    fn write(&mut self) -> Result<Duration, io::ErrorKind> {
+        if self.numbered == 0 {
+            return Ok(Duration::ZERO);
         }
+        let began = Instant::now();
         let written = self.sink.append(&self.batch);
-        let count = self.members.len();
+        let took = began.elapsed();
+        if took > self.patience.write {
+            self.slow_until = began.checked_add(took + self.patience.pause);
+        }
+        let count = std::mem::take(&mut self.numbered);
         self.batch.clear();
-        let outcome = match written {
-            Ok(()) => {
-                self.seq += count as u64;
-                Ok(())
-            }
-            Err(error) => Err(error.kind()),
-        };
+        let outcome = written.map_err(|error| error.kind());
+        if outcome.is_ok() {
+            self.seq += count as u64;
+        }
         self.status.report(count, outcome);
         for line in self.members.drain(..) {
             // Whoever does not wait any more, or never did, cannot write the record another way.
@@ -169,10 +206,11 @@ impl<S: Sink> Writer<S> {
                 });
             }
         }
+        outcome.map(|()| took)
     }
 
     /// Tries what failed before, oldest first, until all is written or the sink fails again.
-    fn retry(&mut self) {
+    pub(super) fn retry(&mut self) {
         let mut waiting = std::mem::take(&mut self.again);
         while self.again.is_empty() && !waiting.is_empty() {
             while self.again.is_empty()
@@ -181,14 +219,15 @@ impl<S: Sink> Writer<S> {
             {
                 self.add(line);
             }
-            self.write();
+            let _ = self.write();
         }
         // What failed now is older than what was not tried.
         self.again.append(&mut waiting);
     }
 
-    fn answer_flushes(&mut self) {
-        if self.flushes.is_empty() {
+    /// Answers those who asked for everything to be on the disk.
+    pub(super) fn answer(&mut self, flushes: Vec<Flush>) {
+        if flushes.is_empty() {
             return;
         }
         let mut outcome = self
@@ -198,7 +237,7 @@ impl<S: Sink> Writer<S> {
         if let (false, Some(kind)) = (self.again.is_empty(), self.status.failure()) {
             outcome = Err(AuditError::Write(kind));
         }
-        for answer in self.flushes.drain(..) {
+        for answer in flushes {
             let _ = answer.send(outcome.clone());
         }
     }

@@ -72,7 +72,7 @@ impl Entry {
 }
 
 /// The validated tokens of all issuers; bounded.
-pub(super) struct TokenCache(Cache<CacheKey, Entry>);
+pub(super) struct TokenCache(Cache<CacheKey, Arc<Entry>>);
 
 impl fmt::Debug for TokenCache {
     /// SECURITY: an entry says who called and names the token; neither is for a log.
@@ -103,7 +103,7 @@ impl TokenCache {
             return (CacheLookup::Miss, None);
         };
         if entry.holds(keys, now, skew) {
-            return (CacheLookup::Hit, Some(entry.caller));
+            return (CacheLookup::Hit, Some(Arc::clone(&entry.caller)));
         }
         self.0.invalidate(&key);
         (CacheLookup::Stale, None)
@@ -112,7 +112,7 @@ impl TokenCache {
     /// Remembers a token that was just validated, unless it is past its `exp` already.
     pub(super) fn remember(&self, key: CacheKey, entry: Entry) {
         if entry.validated_at < entry.lifetime.expires {
-            self.0.insert(key, entry);
+            self.0.insert(key, Arc::new(entry));
         }
     }
 }
@@ -121,11 +121,11 @@ impl TokenCache {
 /// injected clock; moka's own clock only sweeps.
 struct Removal;
 
-impl Expiry<CacheKey, Entry> for Removal {
+impl Expiry<CacheKey, Arc<Entry>> for Removal {
     fn expire_after_create(
         &self,
         _key: &CacheKey,
-        entry: &Entry,
+        entry: &Arc<Entry>,
         _created_at: Instant,
     ) -> Option<Duration> {
         let left = entry

@@ -395,6 +395,9 @@ fn boxed(texts: &[String]) -> Vec<Box<str>> {
 
 fn limits(raw: &RawLimits) -> Limits {
     Limits {
+        worker_threads: raw
+            .worker_threads
+            .unwrap_or_else(|| Limits::default().worker_threads),
         max_connections: raw.max_connections,
         max_concurrent_streams: raw.max_concurrent_streams,
         max_header_bytes: raw.max_header_bytes,

@@ -284,6 +284,9 @@ pub(super) enum RawLogFormat {
 #[derive(Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawLimits {
+    /// Threads that serve requests; as many as there are processors for this process if absent.
+    #[schemars(range(min = 1, max = 1024))]
+    pub(super) worker_threads: Option<usize>,
     /// Open client connections per listener; more wait in the kernel's backlog.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(super) max_connections: usize,
@@ -449,6 +452,7 @@ impl Default for RawLimits {
         let limits = Limits::default();
         let seconds = |duration: Duration| duration.as_secs();
         Self {
+            worker_threads: None,
             max_connections: limits.max_connections,
             max_concurrent_streams: limits.max_concurrent_streams,
             max_header_bytes: limits.max_header_bytes,

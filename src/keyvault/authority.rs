@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::name::NameError;
 
@@ -13,7 +14,7 @@ const HTTPS_PORT: u16 = 443;
 /// Two spellings of the same place are equal: `KV.vault.azure.net.:443` and `kv.vault.azure.net`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Authority {
-    host: Box<str>,
+    host: Arc<str>,
     port: u16,
 }
 

@@ -34,6 +34,8 @@ pub struct VaultMetrics {
     body_inspections: Vec<(InspectionResult, IntCounter)>,
     decisions: Vec<[OnceLock<IntCounter>; Verdict::ALL.len()]>,
     requests: Vec<[OnceLock<IntCounter>; CodeClass::ALL.len()]>,
+    /// Answers of the vault without an error of its own, which most are.
+    plain_answers: [OnceLock<IntCounter>; CodeClass::ALL.len()],
 }
 
 /// A vault's counters together with the families they are members of.
@@ -73,6 +75,7 @@ impl VaultMetrics {
             mismatches: Mismatch::ALL.iter().map(mismatch).collect(),
             decisions: (0..OPERATIONS).map(|_| Default::default()).collect(),
             requests: (0..OPERATIONS).map(|_| Default::default()).collect(),
+            plain_answers: Default::default(),
         }
     }
 }
@@ -134,14 +137,15 @@ impl OfVault<'_> {
     /// Counts an answer of the vault, and whether it contradicts our allow.
     pub fn upstream_answered(&self, status: u16, kv_error: Option<KvError>, took: Duration) {
         self.vault.upstream_duration.observe(took.as_secs_f64());
-        self.families
-            .upstream_responses
-            .with_label_values(&[
-                &*self.vault.name,
-                CodeClass::of(status).as_label(),
-                kv_error.map_or("none", KvError::as_label),
-            ])
-            .inc();
+        let class = CodeClass::of(status);
+        let counter = |error| {
+            let labels = [&*self.vault.name, class.as_label(), error];
+            self.families.upstream_responses.with_label_values(&labels)
+        };
+        match (kv_error, self.vault.plain_answers.get(class as usize)) {
+            (None, Some(cell)) => cell.get_or_init(|| counter("none")).inc(),
+            (error, _) => counter(error.map_or("none", KvError::as_label)).inc(),
+        }
         let mismatch = kv_error.and_then(mismatch);
         for (kind, counter) in &self.vault.mismatches {
             if Some(*kind) == mismatch {

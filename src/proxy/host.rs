@@ -157,8 +157,11 @@ fn sni_agrees(sni: Option<&str>, public: &Authority) -> bool {
     if is_address(public.host()) {
         return false;
     }
-    sni.parse::<Authority>()
-        .is_ok_and(|sni| sni.host() == public.host())
+    // Spelled alike is what they nearly always are.
+    sni.eq_ignore_ascii_case(public.host())
+        || sni
+            .parse::<Authority>()
+            .is_ok_and(|sni| sni.host() == public.host())
 }
 
 fn is_address(host: &str) -> bool {

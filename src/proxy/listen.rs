@@ -25,6 +25,7 @@ use self::place::Place;
 use super::HeadDefect;
 use super::body::{RequestBody, ResponseBody};
 use super::drain::Drain;
+use super::workers::{Worker, least_loaded};
 use crate::attributes::Connection;
 use crate::config::{self, Limits, Network};
 use crate::tls::{self, TlsError};
@@ -240,9 +241,15 @@ impl BoundListener {
 
     /// Serves until `drain` starts and what was in flight is done, or the grace is over.
     ///
-    /// `service` answers a request; its future is dropped when the client goes away. `on_event` is
-    /// told what happens to connections.
-    pub async fn serve<S, A, E>(self, service: S, on_event: E, mut drain: Drain) -> Drained
+    /// Each connection is served by one of `workers`, of which there must be one. Its service answers
+    /// a request, in a future that is dropped when the client goes away. `on_event` is told what
+    /// happens to connections.
+    pub async fn serve<S, A, E>(
+        self,
+        workers: Vec<Worker<S>>,
+        on_event: E,
+        mut drain: Drain,
+    ) -> Drained
     where
         S: Fn(Arc<Peer>, Request<RequestBody>) -> A + Clone + Send + Sync + 'static,
         A: Future<Output = Response<ResponseBody>> + Send + 'static,
@@ -264,43 +271,42 @@ impl BoundListener {
             };
             // Finished tasks are forgotten as we go.
             while connections.try_join_next().is_some() {}
-            match accepted {
-                Ok((stream, address, permit)) => {
-                    let task = server.clone().run(
-                        stream,
-                        address,
-                        service.clone(),
-                        on_event.clone(),
-                        drain.clone(),
-                    );
-                    connections.spawn(async move {
-                        task.await;
-                        drop(permit);
-                    });
+            let worker = least_loaded(&workers);
+            let (Ok((stream, address, permit)), Some(worker)) = (accepted, worker) else {
+                // Descriptors run out and come back; the loop must not end over it.
+                on_event(ListenEvent::AcceptFailed);
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
+            let held = (permit, worker.occupy());
+            let (server, service) = (Arc::clone(&server), worker.service().clone());
+            let (on_event, drain) = (on_event.clone(), drain.clone());
+            let task = async move {
+                match TcpStream::from_std(stream) {
+                    Ok(stream) => server.run(stream, address, service, on_event, drain).await,
+                    Err(_cause) => on_event(ListenEvent::AcceptFailed),
                 }
-                Err(_cause) => {
-                    // Descriptors run out and come back; the loop must not end over it.
-                    on_event(ListenEvent::AcceptFailed);
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
+                drop(held);
+            };
+            connections.spawn_on(task, worker.runtime());
         }
         drop(self.socket);
         finish(connections, server.limits().drain_grace).await
     }
 }
 
+/// The next connection, not yet bound to a runtime.
 async fn accept(
     socket: &TcpListener,
     permits: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+) -> io::Result<(std::net::TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let permit = permits
         .clone()
         .acquire_owned()
         .await
         .map_err(io::Error::other)?;
     let (stream, address) = socket.accept().await?;
-    Ok((stream, address, permit))
+    Ok((stream.into_std()?, address, permit))
 }
 
 /// Waits for the connections, which were told to finish, and cuts those that do not.

@@ -38,24 +38,36 @@ use crate::traceparent::TraceParent;
 
 use authorize::Asked;
 
-/// A vault and the connections to it.
+/// A vault and the connections of one thread to it.
 #[derive(Debug)]
 pub struct GuardedVault {
     /// Its settings.
-    pub config: config::Vault,
+    pub config: Arc<config::Vault>,
     /// The way to it.
     pub upstream: Upstream,
     /// What conditions may ask about it.
-    pub facts: VaultFacts,
+    pub facts: Arc<VaultFacts>,
 }
 
-/// Everything a request needs on its way; one for the process.
+impl GuardedVault {
+    /// The same vault with connections of its own, for another thread.
+    #[must_use]
+    pub fn with_own_connections(&self) -> Self {
+        Self {
+            config: Arc::clone(&self.config),
+            upstream: self.upstream.with_own_connections(),
+            facts: Arc::clone(&self.facts),
+        }
+    }
+}
+
+/// Everything a request needs on its way; one for each thread that serves.
 #[derive(Debug)]
 pub struct Pipeline {
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Which vault a request is for.
-    pub table: VaultTable,
+    pub table: Arc<VaultTable>,
     /// The vaults, in the order of the table.
     pub vaults: Vec<GuardedVault>,
     /// Who is calling.
@@ -67,13 +79,13 @@ pub struct Pipeline {
     /// Where they are counted.
     pub metrics: Arc<Metrics>,
     /// Query parameters that pass besides Key Vault's own.
-    pub extra_query_parameters: Vec<Box<str>>,
+    pub extra_query_parameters: Arc<[Box<str>]>,
     /// From a request's arrival to the end of the vault's answer.
     pub total_timeout: Duration,
     /// What vaults say about objects.
-    pub inspector: Inspector,
+    pub inspector: Arc<Inspector>,
     /// Where this proxy runs.
-    pub surroundings: Surroundings,
+    pub surroundings: Arc<Surroundings>,
     /// In which zone conditions ask for days and hours.
     pub zone: Zone,
 }
@@ -94,6 +106,26 @@ struct Admitted {
 }
 
 impl Pipeline {
+    /// The same with connections to the vaults of its own, for another thread.
+    #[must_use]
+    pub fn with_own_connections(&self) -> Self {
+        let vaults = self.vaults.iter();
+        Self {
+            clock: Arc::clone(&self.clock),
+            table: Arc::clone(&self.table),
+            vaults: vaults.map(GuardedVault::with_own_connections).collect(),
+            authenticator: Arc::clone(&self.authenticator),
+            assignments: self.assignments.clone(),
+            audit: self.audit.clone(),
+            metrics: Arc::clone(&self.metrics),
+            extra_query_parameters: Arc::clone(&self.extra_query_parameters),
+            total_timeout: self.total_timeout,
+            inspector: Arc::clone(&self.inspector),
+            surroundings: Arc::clone(&self.surroundings),
+            zone: self.zone.clone(),
+        }
+    }
+
     /// Answers one request of `peer`: with the vault's answer, or with a refusal.
     ///
     /// Exactly one decision record is written per call, also when the future is dropped.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, HeaderValue};
+use http::uri::InvalidUri;
 use http::{HeaderMap, Method, Request, Response, Uri, Version};
 use http_body::Body;
 use tokio::time::Instant;
@@ -56,10 +57,12 @@ impl std::fmt::Debug for ForwardRequest {
     }
 }
 
-/// One vault, with its connections.
+/// One vault, with the connections of one thread to it.
 pub struct Upstream {
     pool: Arc<Pool>,
     authority: Authority,
+    /// The same as the `Host` header has it.
+    host: HeaderValue,
     rewrite_ids: bool,
     body_read_timeout: Duration,
     first_byte_timeout: Duration,
@@ -86,12 +89,25 @@ impl Upstream {
     ) -> Result<Self, ConnectorError> {
         let connector = Connector::new(vault, limits.connect_timeout, own)?;
         Ok(Self {
-            pool: Pool::new(connector, limits),
+            pool: Pool::new(Arc::new(connector), limits),
             authority: vault.authority.clone(),
+            host: HeaderValue::try_from(vault.authority.to_string())
+                .map_err(|_| ConnectorError::Host(vault.authority.clone()))?,
             rewrite_ids: vault.rewrite_ids,
             body_read_timeout: limits.body_read_timeout,
             first_byte_timeout: limits.first_byte_timeout,
         })
+    }
+
+    /// The same vault, reached in the same way, with connections of its own: for another thread.
+    #[must_use]
+    pub fn with_own_connections(&self) -> Self {
+        Self {
+            pool: self.pool.emptied(),
+            authority: self.authority.clone(),
+            host: self.host.clone(),
+            ..*self
+        }
     }
 
     /// What the vault calls itself.
@@ -135,10 +151,9 @@ impl Upstream {
         operation: &Operation,
         request: ForwardRequest,
         links: &Links,
-    ) -> Result<Request<RequestBody>, http::Error> {
+    ) -> Result<Request<RequestBody>, InvalidUri> {
         let uri = Uri::try_from(operation.path_and_query())?;
-        let mut headers =
-            headers::to_vault(&request.headers, &request.token, &self.authority, links)?;
+        let mut headers = headers::to_vault(&request.headers, &request.token, &self.host, links);
         let method = method(operation);
         // Where a body is usual its absence must be said; hyper leaves it to the reader.
         if request.body.is_end_stream() && !matches!(method, Method::GET | Method::DELETE) {
@@ -250,7 +265,7 @@ mod tests {
         headers.insert(http::header::AUTHORIZATION, value);
         let request = ForwardRequest {
             headers,
-            token: BearerToken::new("canary.canary.canary"),
+            token: BearerToken::new("canary.canary.canary").unwrap(),
             body: RequestBody::from(bytes::Bytes::from_static(b"canary")),
             deadline: Instant::now(),
             public: "kv.example".parse().unwrap(),

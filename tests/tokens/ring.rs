@@ -93,7 +93,7 @@ async fn requests_that_meet_an_unknown_kid_together_share_one_fetch() {
     for number in 0..50 {
         let authenticator = Arc::clone(&bench.authenticator);
         let token = Draft::new().header("kid", &*BETA.kid).claim("x", number);
-        let token = portcullis::secret::BearerToken::new(token.signed_by(&BETA));
+        let token = portcullis::secret::BearerToken::new(&token.signed_by(&BETA)).unwrap();
         judged.spawn(async move { authenticator.authenticate("main", &token).await });
     }
     server.hit(2).await;
@@ -214,7 +214,7 @@ async fn keys_are_renewed_by_themselves() {
     drop(refresh);
     tokio::task::yield_now().await;
     let (hits, count) = (server.hits(), events.refresh_count());
-    let token = portcullis::secret::BearerToken::new(Draft::new().signed());
+    let token = portcullis::secret::BearerToken::new(&Draft::new().signed()).unwrap();
     let error = authenticator
         .authenticate("main", &token)
         .await

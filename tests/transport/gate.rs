@@ -19,7 +19,9 @@ use portcullis::proxy::headers;
 use portcullis::proxy::host::{HostError, VaultTable};
 use portcullis::proxy::listen::{BoundListener, Drained, ListenEvent, Peer};
 use portcullis::proxy::upstream::{ForwardRequest, Upstream, UpstreamErrorKind};
+use portcullis::proxy::workers::Worker;
 use portcullis::secret::BearerToken;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -161,8 +163,9 @@ impl World {
         });
         let (trigger, drain) = drain::channel();
         let noted = notes.clone();
+        let answer = move |peer, request| service.clone().answer(peer, request);
         let serving = tokio::spawn(bound.serve(
-            move |peer, request| service.clone().answer(peer, request),
+            vec![Worker::new(Handle::current(), answer)],
             move |event| noted.send_modify(|notes| notes.events.push(event)),
             drain,
         ));
@@ -317,7 +320,7 @@ impl Service {
         }
         let request = ForwardRequest {
             headers: parts.headers,
-            token: BearerToken::new("header.payload.signature"),
+            token: BearerToken::new("header.payload.signature").unwrap(),
             body,
             deadline,
             public: selected.public,

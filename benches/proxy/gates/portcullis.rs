@@ -114,12 +114,16 @@ jwks_file = "jwks.json"
 paths = ["roles"]
 max_staleness_seconds = 86400
 
+[limits]
+worker_threads = {workers}
+
 [audit]
 sink = "file"
 path = "{records}"
 keep = 1
 "#,
-        records = records.display()
+        records = records.display(),
+        workers = around.workers
     );
     fs::write(&path, text)?;
     Ok(path)

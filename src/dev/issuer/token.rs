@@ -82,8 +82,6 @@ pub(super) fn sign(keys: &KeyRing, claims: &Map<String, Value>) -> Result<Bearer
         encode(&Value::Object(claims.clone()))
     );
     let signature = key.sign(signed.as_bytes())?;
-    Ok(BearerToken::new(format!(
-        "{signed}.{}",
-        URL_SAFE_NO_PAD.encode(signature)
-    )))
+    let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature));
+    BearerToken::new(&token).map_err(|_| IssueError::Cryptography)
 }

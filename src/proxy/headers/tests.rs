@@ -29,11 +29,10 @@ fn links(public: &str) -> Links {
 fn sent(headers: &[(&str, &str)], public: &str) -> HeaderMap {
     to_vault(
         &request("GET", headers).headers,
-        &BearerToken::new("aaa.bbb.ccc"),
-        &"contoso.vault.azure.net".parse().unwrap(),
+        &BearerToken::new("aaa.bbb.ccc").unwrap(),
+        &HeaderValue::from_static("contoso.vault.azure.net"),
         &links(public),
     )
-    .unwrap()
 }
 
 fn names(headers: &HeaderMap) -> Vec<&str> {

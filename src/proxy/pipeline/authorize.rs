@@ -129,9 +129,9 @@ impl Pipeline {
                     return Err(self.denied(&denial, asked, &resource)?);
                 }
                 Decision::Undecided(undecided) => {
-                    operation = self
-                        .learn(undecided, asked, body, &mut learned, trail)
-                        .await?;
+                    // On the heap, since few requests come here and all would carry its room.
+                    let learning = self.learn(undecided, asked, body, &mut learned, trail);
+                    operation = Box::pin(learning).await?;
                 }
             }
         }

@@ -9,7 +9,7 @@ use crate::assignments::store::InForce;
 use crate::audit::{ClientFacts, KvError, NearestMiss, PolicyFacts, UpstreamAnswer};
 use crate::proxy::listen::Peer;
 use crate::proxy::upstream::ForwardedResponse;
-use crate::rbac::{Denial, Permit, Revision};
+use crate::rbac::{Denial, Permit};
 
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");
@@ -36,9 +36,9 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> Option<Box<str>> {
     headers.get(name)?.to_str().ok().map(Into::into)
 }
 
-fn policy(revision: Revision, in_force: &InForce, now: SystemTime) -> PolicyFacts {
+fn policy(in_force: &InForce, now: SystemTime) -> PolicyFacts {
     PolicyFacts {
-        snapshot: format!("sha256:{revision}").into(),
+        snapshot: Arc::clone(&in_force.name),
         snapshot_at: in_force.confirmed_at,
         stale: now
             .duration_since(in_force.confirmed_at)
@@ -58,7 +58,7 @@ pub(super) fn allowed_by(permit: &Permit, in_force: &InForce, now: SystemTime) -
         assignment: by.map(|by| by.assignment),
         role: by.map(|by| Arc::clone(&by.role_name)),
         pinned_version: permit.operation().pinned_version().cloned(),
-        ..policy(permit.revision(), in_force, now)
+        ..policy(in_force, now)
     }
 }
 
@@ -72,7 +72,7 @@ pub(super) fn denied_by(denial: &Denial, in_force: &InForce, now: SystemTime) ->
             failed: denial.reason,
             detail: Some(format!("at {}: {}", nearest.scope, nearest.miss).into()),
         }),
-        ..policy(denial.revision, in_force, now)
+        ..policy(in_force, now)
     }
 }
 

@@ -52,13 +52,14 @@ pub(super) async fn relay(
     links.rewrite_headers(&mut headers)?;
     let mut code = None;
     let body = if links.rewrites() && may_be_json(&headers) && !body.is_end_stream() {
-        let bytes = rewrite(body, parts.status, &mut headers, links, deadline).await?;
+        let rewriting = rewrite(body, parts.status, &mut headers, links, deadline);
+        let bytes = Box::pin(rewriting).await?;
         if parts.status == StatusCode::FORBIDDEN {
             code = error_code(Coding::Identity, &bytes);
         }
         ResponseBody::from(bytes)
     } else if parts.status == StatusCode::FORBIDDEN && is_small(&body) {
-        let bytes = collect_until(body, MAX_ANSWER_BYTES, deadline).await?;
+        let bytes = Box::pin(collect_until(body, MAX_ANSWER_BYTES, deadline)).await?;
         code = Coding::of(&headers)
             .ok()
             .and_then(|coding| error_code(coding, &bytes));

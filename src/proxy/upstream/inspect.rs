@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
+use http::uri::InvalidUri;
 use http::{Method, Request, StatusCode, Uri, Version};
 use tokio::time::Instant;
 
@@ -81,13 +82,13 @@ impl Upstream {
         &self,
         path_and_query: String,
         token: &BearerToken,
-    ) -> Result<Request<RequestBody>, http::Error> {
+    ) -> Result<Request<RequestBody>, InvalidUri> {
         let uri = Uri::try_from(path_and_query)?;
         let mut request = Request::new(RequestBody::empty());
         *request.method_mut() = Method::GET;
         *request.uri_mut() = uri;
         *request.version_mut() = Version::HTTP_11;
-        *request.headers_mut() = headers::of_question(token, &self.authority)?;
+        *request.headers_mut() = headers::of_question(token, &self.host);
         Ok(request)
     }
 }

@@ -21,7 +21,7 @@ const MAX_ANSWER_HEADERS: usize = 100;
 
 /// Makes connections to one vault and keeps those that are idle, the last used on top.
 pub(super) struct Pool {
-    connector: Connector,
+    connector: Arc<Connector>,
     settings: Builder,
     max_idle: usize,
     idle_timeout: Duration,
@@ -41,7 +41,7 @@ struct Idle {
 }
 
 impl Pool {
-    pub(super) fn new(connector: Connector, limits: &Limits) -> Arc<Self> {
+    pub(super) fn new(connector: Arc<Connector>, limits: &Limits) -> Arc<Self> {
         let mut settings = Builder::new();
         settings
             .max_buf_size(MAX_ANSWER_HEAD_BYTES)
@@ -55,6 +55,16 @@ impl Pool {
         })
     }
 
+    /// A pool of the same kind with no lanes yet.
+    pub(super) fn emptied(&self) -> Arc<Self> {
+        Arc::new(Self {
+            connector: Arc::clone(&self.connector),
+            settings: self.settings.clone(),
+            shelf: Mutex::default(),
+            ..*self
+        })
+    }
+
     /// A lane to send a request on: an idle one that the vault has not closed, or a new one.
     pub(super) async fn lane(&self) -> Result<Box<Lane>, NoLane> {
         while let Some(Idle { mut lane, since }) = self.take() {
@@ -63,12 +73,8 @@ impl Pool {
                 return Ok(lane);
             }
         }
-        self.fresh_lane().await
-    }
-
-    /// A new lane.
-    pub(super) async fn fresh_lane(&self) -> Result<Box<Lane>, NoLane> {
-        let stream = self.connector.connect().await?;
+        // On the heap, since few requests come here and all would carry its room.
+        let stream = Box::pin(self.connector.connect()).await?;
         Ok(Lane::open(&self.settings, stream).await?)
     }
 
