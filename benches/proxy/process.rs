@@ -14,6 +14,9 @@ use crate::Failure;
 /// How long a process may take until it serves.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a process may take to end in order.
+const GRACE: Duration = Duration::from_secs(10);
+
 /// Where processes run, and before whom.
 #[derive(Clone, Debug)]
 pub(crate) struct Placement {
@@ -178,10 +181,34 @@ impl Process {
     }
 }
 
+impl Process {
+    /// Asks it to end, and whether it has.
+    ///
+    /// Not with a `SIGKILL`: nginx' workers would outlive their master.
+    fn terminate(&mut self) -> bool {
+        let kill = format!("kill -s TERM {}", self.child.id());
+        let told = Command::new("sh").args(["-c", &kill]).status();
+        if !told.is_ok_and(|status| status.success()) {
+            return false;
+        }
+        let deadline = Instant::now() + GRACE;
+        while Instant::now() < deadline {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return true;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _gone = self.child.kill();
-        let _status = self.child.wait();
+        // It may have ended by itself, and then there is nothing to be told.
+        let ended = matches!(self.child.try_wait(), Ok(Some(_)));
+        if !ended && !self.terminate() {
+            let _gone = self.child.kill();
+            let _status = self.child.wait();
+        }
     }
 }
