@@ -8,6 +8,7 @@ mod h1;
 mod h2;
 mod question;
 mod tally;
+mod witness;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ use tokio_rustls::client::TlsStream;
 
 use self::question::Questions;
 use self::tally::Tally;
+use self::witness::Seen;
 use crate::machine::{self, Family, Memory};
 use crate::{Failure, issuer, say, tls};
 
@@ -82,6 +84,7 @@ pub(crate) struct Order {
     pub(crate) seconds: f64,
     /// How long to warm up.
     pub(crate) warm_up: f64,
+    pub(crate) vault_address: SocketAddr,
     /// The process ids of the proxy and the vault.
     pub(crate) proxy: u32,
     pub(crate) vault: u32,
@@ -121,6 +124,9 @@ pub(crate) struct Round {
     /// Handshakes, and how many of them resumed a session.
     pub(crate) handshakes: u64,
     pub(crate) resumed: u64,
+    /// What reached the vault, warming up included, and by how many new connections.
+    pub(crate) vault_requests: u64,
+    pub(crate) vault_connections: u64,
     /// What was negotiated.
     pub(crate) tls: String,
     /// The proxy's memory at the end.
@@ -246,6 +252,7 @@ enum Token {
 
 async fn round(order: Order) -> Result<Round, Failure> {
     let clients = Arc::new(Clients::new(&order)?);
+    let seen = Seen::by_vault(&order).await?;
     let mut tasks = JoinSet::new();
     for index in 0..order.connections {
         let clients = Arc::clone(&clients);
@@ -277,7 +284,9 @@ async fn round(order: Order) -> Result<Round, Failure> {
     if tokio::time::timeout(LAST_ANSWERS, last).await.is_err() {
         tally.wrong("clients were not answered at the end");
     }
-    Ok(tally.report(after.since(&before), proxy.memory()?))
+    let mut round = tally.report(after.since(&before), proxy.memory()?);
+    seen.compare(Seen::by_vault(&order).await?, order.expected, &mut round);
+    Ok(round)
 }
 
 /// The clocks at one moment.

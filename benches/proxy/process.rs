@@ -14,11 +14,16 @@ use crate::Failure;
 /// How long a process may take until it serves.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where processes run.
+/// How long a process may take to end in order.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Where processes run, and before whom.
 #[derive(Clone, Debug)]
 pub(crate) struct Placement {
     /// The `taskset` program, if processes are pinned.
     taskset: Option<PathBuf>,
+    /// The `chrt` program, if processes go before everything else on the machine.
+    chrt: Option<PathBuf>,
 }
 
 /// Which core a process has.
@@ -31,35 +36,43 @@ pub(crate) enum Core {
 }
 
 impl Placement {
-    /// Pins processes if that is wanted and possible here.
-    pub(crate) fn new(wanted: bool) -> Result<Self, Failure> {
+    /// Pins processes if that is wanted and possible here, and lets them go before all others.
+    pub(crate) fn new(pinned: bool, first: bool) -> Result<Self, Failure> {
         let cores = thread::available_parallelism()?.get();
-        let taskset = find("taskset").filter(|_| wanted && cores > 1);
-        Ok(Self { taskset })
+        Ok(Self {
+            taskset: find("taskset").filter(|_| pinned && cores > 1),
+            chrt: find("chrt").filter(|_| first),
+        })
     }
 
     /// What was decided, for the report.
     pub(crate) const fn describe(&self) -> &'static str {
-        match self.taskset {
-            Some(_) => "proxies on core 0, load and vault on core 1",
-            None => "not pinned",
+        match (&self.taskset, &self.chrt) {
+            (Some(_), None) => "proxies on core 0, load and vault on core 1",
+            (Some(_), Some(_)) => "proxies on core 0, load and vault on core 1, before all others",
+            (None, None) => "not pinned",
+            (None, Some(_)) => "not pinned, before all others",
         }
     }
 
     /// A command on `core`, with nothing of our environment but the path.
     pub(crate) fn command(&self, core: Core, program: &Path) -> Command {
-        let mut command = match &self.taskset {
-            Some(taskset) => {
-                let mut command = Command::new(taskset);
-                let core = match core {
-                    Core::Proxy => "0",
-                    Core::Load => "1",
-                };
-                command.arg("-c").arg(core).arg(program);
-                command
-            }
-            None => Command::new(program),
-        };
+        // Each of them becomes the next one, so that the process is the program's in the end.
+        let mut words: Vec<&OsStr> = Vec::new();
+        if let Some(chrt) = &self.chrt {
+            words.extend([chrt.as_os_str(), "-r".as_ref(), "1".as_ref()]);
+        }
+        if let Some(taskset) = &self.taskset {
+            let core = match core {
+                Core::Proxy => "0",
+                Core::Load => "1",
+            };
+            words.extend([taskset.as_os_str(), "-c".as_ref(), core.as_ref()]);
+        }
+        words.push(program.as_os_str());
+        let mut words = words.into_iter();
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words);
         command.env_clear().stdin(Stdio::null());
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
@@ -168,10 +181,34 @@ impl Process {
     }
 }
 
+impl Process {
+    /// Asks it to end, and whether it has.
+    ///
+    /// Not with a `SIGKILL`: nginx' workers would outlive their master.
+    fn terminate(&mut self) -> bool {
+        let kill = format!("kill -s TERM {}", self.child.id());
+        let told = Command::new("sh").args(["-c", &kill]).status();
+        if !told.is_ok_and(|status| status.success()) {
+            return false;
+        }
+        let deadline = Instant::now() + GRACE;
+        while Instant::now() < deadline {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return true;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _gone = self.child.kill();
-        let _status = self.child.wait();
+        // It may have ended by itself, and then there is nothing to be told.
+        let ended = matches!(self.child.try_wait(), Ok(Some(_)));
+        if !ended && !self.terminate() {
+            let _gone = self.child.kill();
+            let _status = self.child.wait();
+        }
     }
 }

@@ -1,19 +1,47 @@
 //! What came of all rounds.
 
+use std::fs;
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
+use crate::Failure;
 use crate::gates::Kind;
 use crate::load::Round;
 use crate::scenario::Scenario;
 
-/// The results file.
+/// The results file. What is measured anew replaces what is in it, the rest stays.
 #[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
 pub(crate) struct Results {
     /// Processor, cores, kernel.
     pub(crate) machine: String,
     /// Where processes ran, how many workers and clients there were.
     pub(crate) setting: String,
     pub(crate) scenarios: Vec<Compared>,
+    pub(crate) footprint: Vec<Footprint>,
+    pub(crate) swaps: Vec<Swap>,
+}
+
+/// What Portcullis takes when idle.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Footprint {
+    pub(crate) assignments: usize,
+    /// From the start of the process to `/readyz` 200, milliseconds.
+    pub(crate) ready_millis: f64,
+    /// MiB.
+    pub(crate) rss: f64,
+    pub(crate) peak: f64,
+    pub(crate) binary: f64,
+}
+
+/// What new role data cost requests: the same load twice.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Swap {
+    pub(crate) assignments: usize,
+    pub(crate) swaps: u64,
+    pub(crate) alone: Vec<Round>,
+    pub(crate) swapped: Vec<Round>,
 }
 
 /// One scenario.
@@ -50,6 +78,31 @@ pub(crate) struct Median {
     pub(crate) wrong: u64,
     /// The largest share of a core that anything else on the machine took in a round.
     pub(crate) others: f64,
+}
+
+impl Results {
+    /// What is in the file so far, or nothing if there is none.
+    pub(crate) fn open(path: Option<&Path>) -> Result<Self, Failure> {
+        match path {
+            Some(path) if path.exists() => Ok(serde_json::from_slice(&fs::read(path)?)?),
+            Some(_) | None => Ok(Self::default()),
+        }
+    }
+
+    /// Writes the file, if there is to be one.
+    pub(crate) fn save(&self, path: Option<&Path>) -> Result<(), Failure> {
+        if let Some(path) = path {
+            fs::write(path, serde_json::to_string_pretty(self)?)?;
+        }
+        Ok(())
+    }
+
+    /// Replaces what is known of the same scenario.
+    pub(crate) fn take(&mut self, compared: Compared) {
+        self.scenarios
+            .retain(|one| one.scenario != compared.scenario);
+        self.scenarios.push(compared);
+    }
 }
 
 impl Measured {

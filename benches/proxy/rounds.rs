@@ -1,6 +1,5 @@
 //! The rounds: every proxy idles while one of them is loaded, and they take turns.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -47,6 +46,10 @@ pub(crate) struct Plan {
     /// Do not pin processes to cores
     #[arg(long)]
     no_pin: bool,
+    /// Let what is measured go before everything else on the machine (needs root): figures of a
+    /// busy machine become usable, and everything else waits
+    #[arg(long)]
+    first: bool,
     /// Role assignments of the tenant
     #[arg(long, default_value_t = 4000)]
     pub(crate) assignments: usize,
@@ -56,14 +59,31 @@ pub(crate) struct Plan {
     /// Measure instead what new role data cost the requests that are under way
     #[arg(long, conflicts_with = "footprint")]
     swap: bool,
-    /// Where the results go as JSON
+    /// Where the results go as JSON; what else is in the file stays
     #[arg(long)]
-    out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
 }
 
 impl Plan {
+    /// Where processes run: with several workers there is no core for each.
     pub(crate) fn placement(&self) -> Result<Placement, Failure> {
-        Placement::new(!self.no_pin)
+        Placement::new(!self.no_pin && self.workers == 1, self.first)
+    }
+
+    /// The results so far, with this machine and this setting, which are told.
+    pub(crate) fn results(&self) -> Result<Results, Failure> {
+        let mut results = Results::open(self.out.as_deref())?;
+        results.machine = machine::describe()?;
+        results.setting = format!(
+            "{}; {} worker(s), {} requests at a time, {} role assignments",
+            self.placement()?.describe(),
+            self.workers,
+            self.connections,
+            self.assignments
+        );
+        say(&results.machine)?;
+        say(&results.setting)?;
+        Ok(results)
     }
 }
 
@@ -75,20 +95,9 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
     if plan.swap {
         return swap::run(plan);
     }
-    let placement = plan.placement()?;
-    let mut results = Results {
-        machine: machine::describe()?,
-        setting: format!(
-            "{}; {} worker(s), {} requests at a time",
-            placement.describe(),
-            plan.workers,
-            plan.connections
-        ),
-        scenarios: Vec::new(),
-    };
-    say(&results.machine)?;
-    say(&results.setting)?;
-    let mut around = Surroundings::start(Site::new(plan.assignments)?, placement, plan.workers)?;
+    let mut results = plan.results()?;
+    let site = Site::new(plan.assignments)?;
+    let mut around = Surroundings::start(site, plan.placement()?, plan.workers)?;
     let scenarios = if plan.scenario.is_empty() {
         Scenario::ALL.to_vec()
     } else {
@@ -97,10 +106,8 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
     for scenario in scenarios {
         let compared = compare(plan, scenario, &mut around)?;
         say(&table::of(&compared)?)?;
-        results.scenarios.push(compared);
-    }
-    if let Some(path) = &plan.out {
-        fs::write(path, serde_json::to_string_pretty(&results)?)?;
+        results.take(compared);
+        results.save(plan.out.as_deref())?;
     }
     Ok(())
 }
@@ -190,6 +197,7 @@ pub(crate) fn order(
         seconds: plan.seconds,
         warm_up: WARM_UP,
         proxy: target.pid,
+        vault_address: around.vault_address,
         vault: around.vault.id(),
     })
 }

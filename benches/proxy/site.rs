@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use portcullis_tenants::{Shape, Tenant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -100,14 +101,17 @@ impl Site {
     }
 }
 
-/// Writes the role data of a tenant of this size.
-fn tenant(_assignments: usize, roles: &Path) -> Result<Vault, Failure> {
-    fs::create_dir(roles)?;
-    let group = "/subscriptions/3d8f5b0a-7c41-4e92-b6d3-1a9e0c2f4875/resourceGroups/rg-bench";
+/// Writes the role data of a made-up tenant of this size.
+fn tenant(assignments: usize, roles: &Path) -> Result<Vault, Failure> {
+    let tenant = Tenant::generate(Shape {
+        assignments,
+        seed: 1,
+    });
+    tenant.write_exports(roles)?;
     Ok(Vault {
-        host: "kv-bench.vault.azure.net".to_owned(),
-        resource_id: format!("{group}/providers/Microsoft.KeyVault/vaults/kv-bench"),
-        management_groups: Vec::new(),
+        host: tenant.vault.host,
+        resource_id: tenant.vault.resource_id,
+        management_groups: tenant.vault.management_groups,
     })
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::gates::{Kind, Surroundings, Target, portcullis};
 use crate::load::{Order, Round};
-use crate::results::middle;
+use crate::results::{Swap, middle};
 use crate::rounds::{self, Plan};
 use crate::scenario::Scenario;
 use crate::site::Site;
@@ -24,6 +24,7 @@ const PAUSE: f64 = 0.004;
 
 /// Prints a table of latencies, with the role assignments of `plan`.
 pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
+    let mut results = plan.results()?;
     let site = Site::new(plan.assignments)?;
     let around = Surroundings::start(site, plan.placement()?, plan.workers)?;
     let started = portcullis::start(&around)?;
@@ -47,7 +48,17 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
     ))?;
     say("\n| | requests | p50 | p99 | p99.9 | max | wrong |\n|---|---|---|---|---|---|---|")?;
     say(&row("left alone", &alone))?;
-    say(&row("while swapping", &swapped))
+    say(&row("while swapping", &swapped))?;
+    results
+        .swaps
+        .retain(|one| one.assignments != plan.assignments);
+    results.swaps.push(Swap {
+        assignments: plan.assignments,
+        swaps,
+        alone,
+        swapped,
+    });
+    results.save(plan.out.as_deref())
 }
 
 fn while_swapping(order: &Order, around: &Surroundings) -> Result<Round, Failure> {

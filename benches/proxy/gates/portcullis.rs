@@ -36,7 +36,8 @@ pub(crate) fn start(around: &Surroundings) -> Result<Started, Failure> {
     command.args(["run", "--config"]).arg(config);
     let began = Instant::now();
     let process = Process::start(command, Stream::Error)?;
-    let admin = process.says(|line| address(line, "administration"))?;
+    let address = process.says(|line| told(line, "serving"))?;
+    let admin = process.says(|line| told(line, "administration"))?;
     while !get(admin, "/readyz")?.starts_with("HTTP/1.1 200") {
         if began.elapsed() > PATIENCE {
             return Err(format!("not ready: {}", get(admin, "/readyz")?).into());
@@ -44,7 +45,6 @@ pub(crate) fn start(around: &Surroundings) -> Result<Started, Failure> {
         std::thread::sleep(Duration::from_micros(500));
     }
     let ready_after = began.elapsed();
-    let address = process.says(|line| address(line, "serving"))?;
     Ok(Started {
         process,
         address,
@@ -114,19 +114,23 @@ jwks_file = "jwks.json"
 paths = ["roles"]
 max_staleness_seconds = 86400
 
+[limits]
+worker_threads = {workers}
+
 [audit]
 sink = "file"
 path = "{records}"
 keep = 1
 "#,
-        records = records.display()
+        records = records.display(),
+        workers = around.workers
     );
     fs::write(&path, text)?;
     Ok(path)
 }
 
 /// The address in an event of the log with this message.
-fn address(line: &str, message: &str) -> Option<SocketAddr> {
+fn told(line: &str, message: &str) -> Option<SocketAddr> {
     let event: Value = serde_json::from_str(line).ok()?;
     let fields = event.get("fields")?;
     if fields.get("message")? != message {

@@ -83,6 +83,7 @@ impl Tally {
             handshakes: self.handshakes,
             resumed: self.resumed,
             tls: self.tls,
+            ..Round::default()
         }
     }
 
