@@ -17,6 +17,7 @@ use crate::principal::TenantId;
 use crate::rbac::{ManagementGroup, Scope};
 
 mod check;
+mod conform;
 mod document;
 mod environment;
 mod form;
