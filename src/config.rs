@@ -27,7 +27,7 @@ mod raw;
 mod schema;
 mod shape;
 
-pub(crate) use form::env_filter;
+pub(crate) use form::levels;
 pub use network::{AddressRange, Network, Subnet};
 pub use problem::{ConfigErrors, Place, Problem};
 pub use schema::schema;
