@@ -18,6 +18,7 @@ use crate::principal::TenantId;
 use crate::rbac::{ManagementGroup, Scope};
 
 mod check;
+mod conform;
 mod document;
 mod environment;
 mod form;
@@ -27,7 +28,7 @@ mod raw;
 mod schema;
 mod shape;
 
-pub(crate) use form::env_filter;
+pub(crate) use form::levels;
 pub use network::{AddressRange, Network, Subnet};
 pub use problem::{ConfigErrors, Place, Problem};
 pub use schema::schema;

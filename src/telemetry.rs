@@ -12,13 +12,13 @@ use std::io::{self, Write};
 
 use thiserror::Error;
 use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry};
+use tracing_subscriber::{Layer, Registry};
 
-use crate::config::{Log, LogFormat, env_filter};
+use crate::config::{Log, LogFormat, levels};
 
 /// Why logging could not be set up.
 #[derive(Debug, Error)]
@@ -73,8 +73,8 @@ fn is_ours_or_coarse(metadata: &Metadata<'_>) -> bool {
     ours || *metadata.level() <= Level::INFO
 }
 
-fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
-    env_filter(text).ok_or_else(|| TelemetryError::Filter {
+fn filter(text: &str) -> Result<Targets, TelemetryError> {
+    levels(text).ok_or_else(|| TelemetryError::Filter {
         filter: text.into(),
     })
 }

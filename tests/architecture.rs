@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Rooms that decide: pure, synchronous, without I/O.
 const CORE: [&str; 6] = [
@@ -146,6 +147,45 @@ fn adapters_do_not_know_each_other() {
                 }
             }
         }
+    }
+}
+
+/// What once was in the program, or nearly, and cost it size, memory and time to start out of all
+/// proportion to its use: engines of regular expressions, validators of any schema, second
+/// libraries for what there is one for.
+const NOT_IN_THE_PROGRAM: [&str; 7] = [
+    "chrono",
+    "jsonschema",
+    "native-tls",
+    "openssl",
+    "regex",
+    "regex-automata",
+    "ring",
+];
+
+#[test]
+fn the_program_is_not_made_of_what_it_hardly_uses() {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--package", "portcullis", "--edges", "normal"])
+        .args([
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+            "--offline",
+            "--locked",
+        ])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let crates = String::from_utf8(tree.stdout).unwrap();
+    assert!(
+        crates.lines().any(|line| line.starts_with("rustls ")),
+        "{crates}"
+    );
+    for line in crates.lines() {
+        let name = line.split(' ').next().unwrap_or_default();
+        assert!(!NOT_IN_THE_PROGRAM.contains(&name), "{line}");
     }
 }
 

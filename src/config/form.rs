@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::Uri;
 use ipnet::IpNet;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 use crate::clock::Zone;
 use crate::keyvault::{Authority, NameError};
@@ -188,7 +188,7 @@ fn https(text: &str) -> Option<Uri> {
 
 /// A filter for the log.
 pub(super) fn log_filter(text: &str) -> Result<Box<str>, &'static str> {
-    match env_filter(text) {
+    match levels(text) {
         Some(_) => Ok(text.into()),
         None => Err(
             "expected a level such as `info`, or levels by module such as `info,portcullis=debug`",
@@ -197,7 +197,7 @@ pub(super) fn log_filter(text: &str) -> Result<Box<str>, &'static str> {
 }
 
 /// A filter as it will be used, unless it would silence by mistake.
-pub(crate) fn env_filter(text: &str) -> Option<EnvFilter> {
+pub(crate) fn levels(text: &str) -> Option<Targets> {
     // A bare word that is no level would be taken for a target: `inof` would silence everything.
     let is_directive = |directive: &str| {
         let is_word = !directive.is_empty() && !directive.contains(char::is_whitespace);
@@ -206,7 +206,7 @@ pub(crate) fn env_filter(text: &str) -> Option<EnvFilter> {
     if !text.split(',').all(is_directive) {
         return None;
     }
-    EnvFilter::builder().with_regex(false).parse(text).ok()
+    text.parse().ok()
 }
 
 /// The name of a query parameter that may pass besides those of `known`.
@@ -265,7 +265,21 @@ pub(super) fn writable_place(path: &Path) -> Result<(), String> {
         return Err("expected a file: this is a directory".to_owned());
     }
     match path.parent() {
+        // The working directory.
+        Some(parent) if parent.as_os_str().is_empty() => Ok(()),
         Some(parent) if parent.is_dir() => Ok(()),
         _ => Err("expected a file in a directory that exists".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_name_is_a_file_in_the_working_directory() {
+        assert_eq!(writable_place(Path::new("decisions.jsonl")), Ok(()));
+        assert!(writable_place(Path::new("absent/decisions.jsonl")).is_err());
+        assert!(writable_place(Path::new("src")).is_err());
     }
 }

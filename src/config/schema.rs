@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
+use super::conform::violations;
 use super::raw::RawConfig;
 
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
@@ -122,7 +123,9 @@ fn settle_default(property: &mut Value) -> bool {
         return true;
     };
     let default = members.remove("default").unwrap_or(Value::Null);
-    let optional = jsonschema::is_valid(&Value::Object(members.clone()), &default);
+    let mut optional = true;
+    let schema = Value::Object(members.clone());
+    violations(&schema, &default, "", &mut |_, _| optional = false);
     // The default of a table is the sum of its keys' defaults.
     if optional && !default.is_null() && !default.is_object() {
         members.insert("default".to_owned(), default);

@@ -1,10 +1,10 @@
 //! Whether the settings have the shape of the schema: known keys, right types, within limits.
 
-use jsonschema::ValidationError;
-use jsonschema::error::ValidationErrorKind;
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::document::{Document, escape};
+use super::conform::{Violation, violations};
+use super::document::{Document, unescape};
 use super::problem::{Problem, nearest, shown};
 use super::raw::RawConfig;
 use super::schema;
@@ -16,14 +16,17 @@ use super::schema;
 pub(super) fn read(document: &mut Document) -> (RawConfig, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut wrong = Vec::new();
-    match jsonschema::validator_for(schema::root()) {
-        Ok(validator) => {
-            for error in validator.iter_errors(document.value()) {
-                describe(document, &error, &mut problems, &mut wrong);
+    violations(
+        schema::root(),
+        document.value(),
+        "",
+        &mut |pointer, violation| {
+            problems.push(describe(document, &pointer, violation));
+            if violation != Violation::Missing {
+                wrong.push(pointer);
             }
-        }
-        Err(error) => problems.push(document.problem("", error.to_string(), "")),
-    }
+        },
+    );
     for pointer in &wrong {
         document.remove(pointer);
     }
@@ -34,36 +37,24 @@ pub(super) fn read(document: &mut Document) -> (RawConfig, Vec<Problem>) {
     (raw, problems)
 }
 
-/// Appends to `problems` what `error` means, and to `wrong` where it is.
-fn describe(
-    document: &Document,
-    error: &ValidationError<'_>,
-    problems: &mut Vec<Problem>,
-    wrong: &mut Vec<String>,
-) {
-    let pointer = error.instance_path().as_str();
-    if let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() {
-        for key in unexpected {
-            let pointer_to_key = format!("{pointer}/{}", escape(key));
-            problems.push(document.problem(&pointer_to_key, "unknown key", meant(key, pointer)));
-            wrong.push(pointer_to_key);
+/// What a violation of the schema at `pointer` means.
+fn describe(document: &Document, pointer: &str, violation: Violation) -> Problem {
+    let what = match violation {
+        Violation::Unknown => {
+            let (table, key) = pointer.rsplit_once('/').unwrap_or_default();
+            let hint = meant(&unescape(key), table);
+            return document.problem(pointer, "unknown key", hint);
         }
-        return;
-    }
-    if let ValidationErrorKind::Required { property } = error.kind() {
-        let pointer_to_key = format!("{pointer}/{}", property.as_str().unwrap_or_default());
-        let hint = expectation(&pointer_to_key);
-        problems.push(document.problem(&pointer_to_key, "missing", hint));
-        return;
-    }
-    let what = match (error.kind().keyword(), error.instance().as_str()) {
-        ("type", _) => format!("found {}", with_article(document.found(pointer))),
-        ("minItems" | "minLength", _) => "is empty".to_owned(),
-        (_, Some(text)) => format!("cannot use {}", shown(text)),
-        (_, None) => format!("cannot use {}", shown(&error.instance().to_string())),
+        Violation::Missing => "missing".to_owned(),
+        Violation::Type => format!("found {}", with_article(document.found(pointer))),
+        Violation::Empty => "is empty".to_owned(),
+        Violation::Refused => match document.value().pointer(pointer) {
+            Some(Value::String(text)) => format!("cannot use {}", shown(text)),
+            Some(other) => format!("cannot use {}", shown(&other.to_string())),
+            None => "cannot be used".to_owned(),
+        },
     };
-    problems.push(document.problem(pointer, what, expectation(pointer)));
-    wrong.push(pointer.to_owned());
+    document.problem(pointer, what, expectation(pointer))
 }
 
 fn with_article(found: &str) -> String {
