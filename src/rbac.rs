@@ -48,15 +48,18 @@
 //! determines if a user has access to a resource"),
 //! <https://learn.microsoft.com/azure/role-based-access-control/deny-assignments>.
 
+mod actions;
 mod assignment;
 mod assignment_set;
 mod condition;
 mod decide;
 mod denies;
+mod division;
 mod entitlements;
 mod explain;
 mod grants;
 mod inspection;
+mod keyed;
 mod role;
 mod scope;
 

@@ -5,6 +5,7 @@
 //! `null` means missing everywhere.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::principal::Guid;
 use crate::rbac::{ConditionText, Permission, Scope};
@@ -228,7 +229,7 @@ impl<'a> Fields<'a> {
         }
         Ok(Some(ConditionText {
             text: text.unwrap_or("").trim().into(),
-            version: version.map(Box::from),
+            version: version.map(Arc::from),
         }))
     }
 
