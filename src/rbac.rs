@@ -59,7 +59,6 @@ mod entitlements;
 mod explain;
 mod grants;
 mod inspection;
-mod keyed;
 mod role;
 mod scope;
 

@@ -1,21 +1,22 @@
 //! The role data in force: compiled, published whole, and refused once it is too old.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use moka::sync::Cache;
+use quick_cache::UnitWeighter;
+use quick_cache::sync::{Cache, DefaultLifecycle};
 use thiserror::Error;
 
 use crate::clock::Clock;
-use crate::principal::Claims;
-use crate::rbac::{AssignmentSet, Entitlements, Principals, Revision, RoleData, VaultScope};
+use crate::principal::{Claims, Keyed, ObjectId, TokenGroups};
+use crate::rbac::{AssignmentSet, Entitlements, Revision, RoleData, VaultScope};
 use crate::snapshot::{self, Publisher, Snapshot};
 
 /// How many callers' entitlements are kept. An entry is a few hundred bytes for most callers.
 const CACHED_CALLERS: u64 = 10_000;
 
-/// How long they are kept unused: entries of earlier loads must not keep those loads in memory.
-const CACHED_FOR: Duration = Duration::from_secs(600);
+/// For how many of them there is room from the start.
+const EXPECTED_CALLERS: usize = 512;
 
 /// Role data with the time at which it was last known to be what the source says.
 #[derive(Clone, Debug)]
@@ -26,16 +27,71 @@ pub struct InForce {
     pub confirmed_at: SystemTime,
     /// The same on the clock that nobody sets.
     measured: Instant,
+    callers: Arc<Callers>,
 }
 
+/// What callers have under one load. It goes with the load, so nothing in it is ever of another.
+///
+/// Callers that are not known are looked up by everyone who asks, and nobody waits for somebody
+/// else's look-up: it takes a few microseconds.
+type Callers = Cache<Whose, Arc<Entitlements>, UnitWeighter, Keyed>;
+
+/// The vault's index and everything else that entitlements depend on, in full, so that no two
+/// callers can share an entry. What else they are made of is the load's.
+type Whose = (usize, ObjectId, TokenGroups);
+
 impl InForce {
-    fn confirmed(set: Arc<AssignmentSet>, now: SystemTime) -> Self {
+    fn compiled(set: Arc<AssignmentSet>, now: SystemTime) -> Self {
         Self {
             set,
             confirmed_at: now,
             measured: Instant::now(),
+            callers: Arc::new(callers()),
         }
     }
+
+    fn confirmed(&self, now: SystemTime) -> Self {
+        Self {
+            confirmed_at: now,
+            measured: Instant::now(),
+            ..self.clone()
+        }
+    }
+
+    /// What a caller has in the vault with index `vault`.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownVault`] if the set was compiled without that vault.
+    pub fn entitlements(&self, claims: &Claims, vault: usize) -> Result<Gathered, StoreError> {
+        let whose = (vault, claims.object_id, claims.groups.clone());
+        if let Some(entitlements) = self.callers.get(&whose) {
+            return Ok(Gathered {
+                entitlements,
+                known: true,
+            });
+        }
+        let principals = self.set.principals(claims.object_id, &claims.groups);
+        let gathered = self
+            .set
+            .entitlements(&principals, vault)
+            .ok_or(StoreError::UnknownVault)?;
+        let entitlements = Arc::new(gathered);
+        self.callers.insert(whose, Arc::clone(&entitlements));
+        Ok(Gathered {
+            entitlements,
+            known: false,
+        })
+    }
+}
+
+fn callers() -> Callers {
+    Cache::with(
+        EXPECTED_CALLERS,
+        CACHED_CALLERS,
+        UnitWeighter,
+        Keyed::default(),
+        DefaultLifecycle::default(),
+    )
 }
 
 /// Why there is no data to decide on. None of these is a denial.
@@ -57,6 +113,8 @@ pub enum StoreError {
 pub struct AssignmentPublisher {
     vaults: Vec<VaultScope>,
     publisher: Publisher<Option<InForce>>,
+    /// What was in force before, for as long as a request still uses it.
+    replaced: Mutex<Vec<InForce>>,
 }
 
 /// The reading side: the policy information point of the request path.
@@ -64,7 +122,6 @@ pub struct AssignmentPublisher {
 pub struct Assignments {
     in_force: Snapshot<Option<InForce>>,
     max_staleness: Duration,
-    entitlements: Cache<EntitlementsKey, Arc<Entitlements>>,
 }
 
 /// What one caller has, as it was found.
@@ -76,9 +133,6 @@ pub struct Gathered {
     pub known: bool,
 }
 
-/// Everything entitlements depend on, in full, so that no two callers can share an entry.
-type EntitlementsKey = (Revision, usize, Principals);
-
 /// Makes both sides; nothing is in force yet.
 ///
 /// `vaults` are known by their index from here on. Data confirmed longer ago than `max_staleness`
@@ -88,41 +142,60 @@ pub fn store(
     max_staleness: Duration,
 ) -> (AssignmentPublisher, Assignments) {
     let (publisher, in_force) = snapshot::channel(None);
-    let entitlements = Cache::builder()
-        .max_capacity(CACHED_CALLERS)
-        .time_to_idle(CACHED_FOR)
-        .build();
     (
-        AssignmentPublisher { vaults, publisher },
+        AssignmentPublisher {
+            vaults,
+            publisher,
+            replaced: Mutex::default(),
+        },
         Assignments {
             in_force,
             max_staleness,
-            entitlements,
         },
     )
 }
 
 impl AssignmentPublisher {
-    /// Compiles `data` and puts it in force.
+    /// Compiles `data` and puts it in force. Takes a second or more where there is much data, so it
+    /// must not run where requests do.
     pub fn publish(
         &self,
         data: &RoleData,
         fingerprint: [u8; 32],
         now: SystemTime,
     ) -> Arc<AssignmentSet> {
+        self.release();
         let revision = Revision::of(fingerprint);
         let set = Arc::new(AssignmentSet::compile(data, &self.vaults, revision));
+        let before = self.publisher.load();
+        if let Some(before) = &*before {
+            let mut replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
+            replaced.push(before.clone());
+        }
         self.publisher
-            .publish(Some(InForce::confirmed(set.clone(), now)));
+            .publish(Some(InForce::compiled(set.clone(), now)));
         set
     }
 
     /// Notes that the source still says what is in force.
     pub fn confirm(&self, now: SystemTime) {
         if let Some(in_force) = &*self.publisher.load() {
-            let set = in_force.set.clone();
-            self.publisher.publish(Some(InForce::confirmed(set, now)));
+            self.publisher.publish(Some(in_force.confirmed(now)));
         }
+    }
+
+    /// Lets go of what was in force before and is used by no request any more; whether that is all
+    /// of it.
+    ///
+    /// Freeing a million assignments takes a while. Whoever holds them last does it, so they are
+    /// held here until no request does.
+    pub fn release(&self) -> bool {
+        let mut replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
+        replaced.retain(|one| {
+            one.callers.clear();
+            Arc::strong_count(&one.set) > 1 || one.set.is_in_use()
+        });
+        replaced.is_empty()
     }
 }
 
@@ -152,35 +225,6 @@ impl Assignments {
     pub async fn wait_until_fresh(&self, clock: &dyn Clock) {
         let mut in_force = self.in_force.clone();
         while self.fresh(clock.now()).is_err() && in_force.changed().await {}
-    }
-
-    /// What a caller has in the vault with index `vault`, under `set`.
-    ///
-    /// # Errors
-    /// [`StoreError::UnknownVault`] if the set was compiled without that vault.
-    pub fn entitlements(
-        &self,
-        set: &AssignmentSet,
-        claims: &Claims,
-        vault: usize,
-    ) -> Result<Gathered, StoreError> {
-        let principals = set.principals(claims.object_id, &claims.groups);
-        let key = (set.revision(), vault, principals);
-        if let Some(entitlements) = self.entitlements.get(&key) {
-            return Ok(Gathered {
-                entitlements,
-                known: true,
-            });
-        }
-        let gathered = set
-            .entitlements(&key.2, vault)
-            .ok_or(StoreError::UnknownVault)?;
-        let entitlements = Arc::new(gathered);
-        self.entitlements.insert(key, Arc::clone(&entitlements));
-        Ok(Gathered {
-            entitlements,
-            known: false,
-        })
     }
 }
 

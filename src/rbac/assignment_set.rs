@@ -4,13 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::attributes::CustomAttributes;
-use crate::principal::ObjectId;
+use crate::principal::{GuidMap, ObjectId};
 
 use super::assignment::RoleData;
 use super::condition::{Compiler, UnreadableCondition};
 use super::denies::{Denies, Deny};
 use super::grants::Grants;
-use super::keyed::GuidMap;
 use super::scope::{ManagementGroup, Scope};
 
 /// Which load of role data a decision rests on: the SHA-256 of what was loaded.
@@ -156,6 +155,11 @@ impl AssignmentSet {
             census,
             unreadable: compiler.told,
         }
+    }
+
+    /// Whether something that was gathered from it is still in use.
+    pub fn is_in_use(&self) -> bool {
+        Arc::strong_count(&self.grants) > 1
     }
 
     /// Which load this is.

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use crate::abac::{Attributes, Blame, Truth};
 use crate::keyvault::{DataAction, DataActionSet};
-use crate::principal::ObjectId;
+use crate::principal::{GuidMap, ObjectId};
 
 use super::actions::Actions;
 use super::assignment::{AssignmentId, DenyAssignment, DenyEffect, DenyPrincipal, PrincipalType};
 use super::assignment_set::VaultScope;
 use super::condition::Compiler;
-use super::keyed::GuidMap;
 use super::scope::Scope;
 
 /// A deny assignment, compiled.

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use crate::abac::Mode;
 use crate::keyvault::DataActionSet;
-use crate::principal::ObjectId;
+use crate::principal::{GuidMap, ObjectId};
 
 use super::actions::Actions;
 use super::assignment::{
@@ -15,7 +15,6 @@ use super::assignment::{
 };
 use super::assignment_set::{Census, VaultScope};
 use super::condition::{Compiler, ConditionHolder};
-use super::keyed::GuidMap;
 use super::role::RoleDefinitionId;
 use super::scope::Scope;
 

@@ -10,11 +10,11 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// A map whose keys are GUIDs.
-pub(super) type GuidMap<K, V> = HashMap<K, V, Keyed>;
+pub(crate) type GuidMap<K, V> = HashMap<K, V, Keyed>;
 
 /// Makes hashers with one random seed.
 #[derive(Clone)]
-pub(super) struct Keyed {
+pub(crate) struct Keyed {
     seeds: [u64; 2],
 }
 
@@ -39,7 +39,7 @@ impl BuildHasher for Keyed {
 }
 
 /// Takes GUIDs; anything else is mixed just as well, eight bytes at a time.
-pub(super) struct GuidHasher {
+pub(crate) struct GuidHasher {
     seeds: [u64; 2],
     state: u64,
 }
@@ -63,8 +63,9 @@ impl Hasher for GuidHasher {
         }
     }
 
-    fn write_usize(&mut self, _length: usize) {
-        // The length of a GUID, which is always the same.
+    fn write_usize(&mut self, value: usize) {
+        // Also the length of each GUID, which is not worth more than this.
+        self.state = self.state.rotate_left(5) ^ u64::try_from(value).unwrap_or(u64::MAX);
     }
 
     fn finish(&self) -> u64 {
