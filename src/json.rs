@@ -15,7 +15,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use thiserror::Error;
 
-pub(crate) use tree::{Branch, Members, Name, Tree};
+pub(crate) use tree::{Branch, Members, Name, Names, Tree};
 
 /// How deep arrays and objects may nest. Real exports of role data need eight.
 pub(crate) const MAX_NESTING: usize = 32;

@@ -55,6 +55,7 @@ mod condition;
 mod decide;
 mod denies;
 mod division;
+mod elsewhere;
 mod entitlements;
 mod explain;
 mod grants;

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
+use std::num::NonZero;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use aws_lc_rs::digest::{self, SHA256};
 use thiserror::Error;
@@ -18,6 +20,15 @@ use super::wire::{self, Parsed, WireErrors};
 
 /// How often a set of files that changes while it is read is read again before giving up.
 const ATTEMPTS: usize = 3;
+
+/// How many files are read at a time. Each may be as large as [`wire::MAX_FILE_BYTES`].
+const MAX_THREADS: usize = 2;
+
+/// How many files can be read at a time on this machine.
+fn threads() -> usize {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    cores.min(MAX_THREADS)
+}
 
 /// One successful load.
 #[derive(Clone, Debug)]
@@ -95,15 +106,24 @@ impl std::error::Error for LoadError {}
 /// directories in directories are not entered. A file that is reached by two paths is read once.
 /// `overlay_files` are files in the form of [`overlay`], whatever their names.
 ///
-/// Blocks on the file system. One file is held at a time, so what is kept grows with what the
-/// files say and not with how they say it.
+/// Blocks on the file system, and uses up to [`MAX_THREADS`] cores. Each holds one file at a time, so
+/// what is kept grows with what the files say and not with how they say it.
 ///
 /// # Errors
 /// [`LoadError`] with every path that cannot be read or holds something else than role data.
 pub fn load(paths: &[PathBuf], overlay_files: &[PathBuf]) -> Result<Loaded, LoadError> {
+    load_with(paths, overlay_files, threads())
+}
+
+/// As [`load`], with so many files at a time.
+pub(super) fn load_with(
+    paths: &[PathBuf],
+    overlay_files: &[PathBuf],
+    threads: usize,
+) -> Result<Loaded, LoadError> {
     for _ in 0..ATTEMPTS {
         let before = find(paths, overlay_files)?;
-        let understood = understand(&before);
+        let understood = understand(&before, threads);
         // SECURITY: a volume may be swapped between two files. New assignments with old deny
         // assignments are a state that nobody ever approved.
         if find(paths, overlay_files)? == before
@@ -215,19 +235,19 @@ fn stamp(metadata: &Metadata) -> (u64, u64, u64, i64, i64) {
     )
 }
 
-/// Reads a file, at most one byte more than [`wire::parse`] accepts; `None` if it is not the file any
-/// more that was found.
-fn read(found: &Found) -> io::Result<Option<Vec<u8>>> {
+/// Reads a file into `buffer`, at most one byte more than [`wire::parse`] accepts; `false` if it is not
+/// the file any more that was found.
+fn read(found: &Found, buffer: &mut Vec<u8>) -> io::Result<bool> {
+    buffer.clear();
     let file = File::open(&found.path)?;
     if stamp(&file.metadata()?) != found.stamp {
-        return Ok(None);
+        return Ok(false);
     }
     // Whatever its length is said to be, no more is set aside than is read.
     let length = found.stamp.2.min(wire::MAX_FILE_BYTES).saturating_add(1);
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-    file.take(wire::MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
+    buffer.reserve_exact(usize::try_from(length).unwrap_or_default());
+    file.take(wire::MAX_FILE_BYTES + 1).read_to_end(buffer)?;
+    Ok(true)
 }
 
 /// SHA-256 over the contents of the files in their order, as [`Loaded::fingerprint`] has it; `None` if
@@ -293,33 +313,58 @@ fn content(role: Role, bytes: &[u8]) -> Result<Content, FileError> {
     }
 }
 
-/// What the files say together; `None` if one is not the file any more that was found.
-fn understand(files: &[Found]) -> Result<Option<Loaded>, LoadError> {
+/// A file's digest, and what it says; `None` if it is not the file any more that was found.
+type Understood = Result<Option<(digest::Digest, Content)>, FileError>;
+
+fn understand_one(found: &Found, buffer: &mut Vec<u8>) -> Understood {
+    if !read(found, buffer).map_err(FileError::Read)? {
+        return Ok(None);
+    }
+    let digest = digest::digest(&SHA256, buffer);
+    content(found.role, buffer).map(|content| Some((digest, content)))
+}
+
+/// Understands some files at the same time: the first one here, each other one on a thread.
+fn understand_some(files: &[Found], buffers: &mut [Vec<u8>]) -> Vec<Understood> {
+    let mut tasks = files.iter().zip(buffers);
+    let first = tasks.next();
+    thread::scope(|scope| {
+        let others = tasks.map(|(found, buffer)| scope.spawn(|| understand_one(found, buffer)));
+        let others: Vec<_> = others.collect();
+        let first = first.map(|(found, buffer)| understand_one(found, buffer));
+        let others = others
+            .into_iter()
+            .map(|one| one.join().unwrap_or(Err(FileError::Interrupted)));
+        first.into_iter().chain(others).collect()
+    })
+}
+
+/// What the files say together, `threads` of them at a time; `None` if one is not the file any more
+/// that was found.
+fn understand(files: &[Found], threads: usize) -> Result<Option<Loaded>, LoadError> {
     let mut whole = Fingerprint::new();
     let mut merger = Merger::default();
     let mut overlays: Vec<(PathBuf, Overlay)> = Vec::new();
     let mut problems = Vec::new();
     let mut same = true;
-    for file in files {
-        let path = &file.path;
-        let bytes = match read(file) {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => {
-                same = false;
-                continue;
+    let mut buffers = vec![Vec::new(); threads.max(1)];
+    for some in files.chunks(threads.max(1)) {
+        for (file, understood) in some.iter().zip(understand_some(some, &mut buffers)) {
+            let path = &file.path;
+            match understood {
+                Ok(None) => same = false,
+                Ok(Some((digest, content))) => {
+                    whole.file(digest.as_ref());
+                    match content {
+                        Content::Export(one) => merger.file(path, one),
+                        Content::Overlay(one) => overlays.push((path.clone(), one)),
+                    }
+                }
+                Err(error) => problems.push((path.clone(), error)),
             }
-            Err(error) => {
-                problems.push((path.clone(), FileError::Read(error)));
-                continue;
-            }
-        };
-        whole.file(digest::digest(&SHA256, &bytes).as_ref());
-        match content(file.role, &bytes) {
-            Ok(Content::Export(one)) => merger.file(path, one),
-            Ok(Content::Overlay(one)) => overlays.push((path.clone(), one)),
-            Err(error) => problems.push((path.clone(), error)),
         }
     }
+    drop(buffers);
     if !problems.is_empty() {
         return Err(LoadError { problems });
     }

@@ -9,7 +9,7 @@ use std::hash::Hash;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::principal::ObjectId;
+use crate::principal::{Keyed, ObjectId};
 use crate::rbac::{
     AssignmentId, ConditionText, DenyAssignment, Permission, RoleAssignment, RoleData,
     RoleDefinitionId, ScheduleInstance, Scope,
@@ -27,7 +27,7 @@ type FileNumber = u32;
 struct Versions<K, V> {
     /// In the order of their first appearance.
     list: Vec<Named<K, V>>,
-    by_name: HashMap<K, usize>,
+    by_name: HashMap<K, usize, Keyed>,
 }
 
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl<K, V> Default for Versions<K, V> {
     fn default() -> Self {
         Self {
             list: Vec::new(),
-            by_name: HashMap::new(),
+            by_name: HashMap::default(),
         }
     }
 }
@@ -103,8 +103,8 @@ pub(super) struct Merger {
 /// Texts that many entries have, each kept once.
 #[derive(Default)]
 struct Texts {
-    scopes: HashSet<Scope>,
-    conditions: HashSet<Arc<str>>,
+    scopes: HashSet<Scope, Keyed>,
+    conditions: HashSet<Arc<str>, Keyed>,
 }
 
 impl Texts {

@@ -230,6 +230,8 @@ impl Assignments {
 
 #[cfg(test)]
 mod tests {
+    use crate::principal::{CallerKind, Evidence, Guid, TenantId};
+
     use super::*;
 
     #[test]
@@ -249,5 +251,92 @@ mod tests {
             );
             std::thread::yield_now();
         }
+    }
+
+    const VAULT: &str = "/subscriptions/s/resourceGroups/g/providers/Microsoft.KeyVault/vaults/kv";
+
+    fn with_vaults(names: &[&str]) -> (AssignmentPublisher, Assignments) {
+        let vault = |name: &&str| VaultScope {
+            scope: format!("{VAULT}{name}").parse().unwrap(),
+            management_groups: None,
+        };
+        store(names.iter().map(vault).collect(), Duration::from_secs(60))
+    }
+
+    fn claims(object_id: u128, groups: &[u128]) -> Claims {
+        let id = |id: u128| ObjectId(Guid::from_u128(id));
+        Claims {
+            object_id: id(object_id),
+            tenant_id: TenantId(Guid::ZERO),
+            app_id: None,
+            issuer: "issuer".into(),
+            issuer_name: "issuer".into(),
+            token_id: None,
+            kind: CallerKind::App,
+            groups: TokenGroups::Present(groups.iter().copied().map(id).collect()),
+            evidence: Evidence::default(),
+            expires_at: SystemTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_caller_is_known_by_its_id_its_groups_and_the_vault() {
+        let (publisher, assignments) = with_vaults(&["1", "2"]);
+        let now = SystemTime::UNIX_EPOCH;
+        publisher.publish(&RoleData::default(), [0; 32], now);
+        let in_force = assignments.fresh(now).unwrap();
+        let known = |claims: &Claims, vault| in_force.entitlements(claims, vault).unwrap().known;
+        let alice = claims(1, &[7, 8]);
+        assert!(!known(&alice, 0));
+        assert!(known(&alice, 0));
+        assert!(
+            known(&claims(1, &[7, 8]), 0),
+            "another token of the same caller"
+        );
+        for (other, vault) in [
+            (&alice, 1),
+            (&claims(2, &[7, 8]), 0),
+            (&claims(1, &[7]), 0),
+            (&claims(1, &[8, 7]), 0),
+            (&claims(1, &[]), 0),
+        ] {
+            assert!(!known(other, vault), "{other:?} {vault}");
+        }
+        assert!(in_force.entitlements(&alice, 2).is_err());
+        publisher.confirm(now);
+        assert!(
+            assignments
+                .fresh(now)
+                .unwrap()
+                .entitlements(&alice, 0)
+                .unwrap()
+                .known
+        );
+        publisher.publish(&RoleData::default(), [1; 32], now);
+        assert!(
+            !assignments
+                .fresh(now)
+                .unwrap()
+                .entitlements(&alice, 0)
+                .unwrap()
+                .known
+        );
+    }
+
+    #[test]
+    fn what_was_in_force_is_let_go_of_when_no_request_uses_it() {
+        let (publisher, assignments) = with_vaults(&["1"]);
+        let now = SystemTime::UNIX_EPOCH;
+        let first = Arc::downgrade(&publisher.publish(&RoleData::default(), [0; 32], now));
+        let in_force = assignments.fresh(now).unwrap();
+        let gathered = in_force.entitlements(&claims(1, &[]), 0).unwrap();
+        publisher.publish(&RoleData::default(), [1; 32], now);
+        assert!(!publisher.release());
+        drop(in_force);
+        assert!(!publisher.release(), "what was gathered is part of it");
+        assert!(first.upgrade().is_some());
+        drop(gathered);
+        assert!(publisher.release());
+        assert!(first.upgrade().is_none());
     }
 }

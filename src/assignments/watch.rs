@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::clock::Clock;
 use crate::config::AssignmentFiles;
 
-use super::files::{self, Found, LoadError, Loaded, find, is_listed, load};
+use super::files::{self, Found, LoadError, Loaded, find, is_listed, load, load_with};
 use super::held::{Counts, Gate, Shrunk, Verdict};
 use super::report::LoadReport;
 
@@ -190,7 +190,13 @@ impl Reading {
             self.gate = std::mem::take(&mut self.gate).confirmed();
             return LoadOutcome::Unchanged { read_at };
         }
-        let loaded = match load(&self.paths, &self.overlay_files) {
+        // While requests are served, one core at most is taken from them.
+        let loaded = if self.known.is_none() {
+            load(&self.paths, &self.overlay_files)
+        } else {
+            load_with(&self.paths, &self.overlay_files, 1)
+        };
+        let loaded = match loaded {
             Ok(loaded) => Box::new(loaded),
             Err(error) => return LoadOutcome::Failed(error),
         };

@@ -25,11 +25,13 @@ mod stream;
 mod text;
 mod time;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
-use crate::principal::ObjectId;
-use crate::rbac::{ConditionText, DenyAssignment, Permission, RoleAssignment, ScheduleInstance};
+use crate::principal::{Keyed, ObjectId};
+use crate::rbac::{
+    ConditionText, DenyAssignment, Permission, RoleAssignment, ScheduleInstance, Scope,
+};
 
 pub use crate::json::JsonError;
 pub use error::{EntryError, Place, WireError, WireErrors};
@@ -165,6 +167,24 @@ impl Page {
 struct Reader {
     parsed: Parsed,
     errors: WireErrors,
+    scopes: Scopes,
+}
+
+/// The scopes of role assignments that were read, by how the file writes them: a file names the
+/// same places over and over.
+#[derive(Default)]
+struct Scopes(HashMap<Box<str>, Scope, Keyed>);
+
+impl Scopes {
+    fn read(&mut self, fields: &Fields<'_>) -> Result<Scope, EntryError> {
+        let text = fields.text("scope")?.unwrap_or_default();
+        if let Some(known) = self.0.get(text) {
+            return Ok(known.clone());
+        }
+        let scope = fields.scope()?;
+        self.0.insert(text.into(), scope.clone());
+        Ok(scope)
+    }
 }
 
 impl Reader {
@@ -299,7 +319,7 @@ impl Reader {
             }
             Kind::EligibilityInstance => self.parsed.eligibility_skipped += 1,
             Kind::RoleAssignment => {
-                let read = role_assignment::read(fields)?;
+                let read = role_assignment::read(fields, &mut self.scopes)?;
                 self.note_condition(kind, name, read.condition.as_ref());
                 self.parsed.role_assignments.push(read);
             }

@@ -30,11 +30,11 @@ pub(crate) enum Tree<'text> {
 
 /// The members of an object, in the order of the document, each name once.
 #[derive(Default)]
-pub(crate) struct Members<'text> {
-    list: Vec<(Cow<'text, str>, Tree<'text>)>,
-    /// The names, once there are many.
-    names: Option<HashSet<Cow<'text, str>>>,
-}
+pub(crate) struct Members<'text>(Vec<(Cow<'text, str>, Tree<'text>)>);
+
+/// The names an object has had so far, once there are many.
+#[derive(Default)]
+pub(crate) struct Names<'text>(HashSet<Cow<'text, str>>);
 
 impl<'text> Tree<'text> {
     /// Reads one value and nothing after it but white space.
@@ -70,31 +70,37 @@ impl fmt::Debug for Tree<'_> {
 impl<'text> Members<'text> {
     /// The members in their order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Tree<'text>)> {
-        self.list.iter().map(|(name, value)| (&**name, value))
+        self.0.iter().map(|(name, value)| (&**name, value))
     }
 
-    /// Adds a member whose name [`Self::admit`] has let in.
+    /// Adds a member whose name [`Names::admit`] has let in.
     pub(crate) fn push(&mut self, name: Cow<'text, str>, value: Tree<'text>) {
-        if self.list.capacity() == 0 {
+        if self.0.capacity() == 0 {
             // Entries have about as many.
-            self.list.reserve(18);
+            self.0.reserve(18);
         }
-        self.list.push((name, value));
+        self.0.push((name, value));
     }
+}
 
-    /// Refuses a name that is there already.
-    pub(crate) fn admit<E: Error>(&mut self, name: &Cow<'text, str>) -> Result<(), E> {
-        if self.list.len() < FEW {
-            return match self.list.iter().any(|(known, _)| known == name) {
-                true => Err(occurs_twice(name)),
-                false => Ok(()),
-            };
-        }
-        let list = &self.list;
-        let names = self
-            .names
-            .get_or_insert_with(|| list.iter().map(|(name, _)| name.clone()).collect());
-        if names.insert(name.clone()) {
+impl<'text> Names<'text> {
+    /// Refuses a name that is among `members`, all of which have been let in here.
+    pub(crate) fn admit<E: Error>(
+        &mut self,
+        name: &Cow<'text, str>,
+        members: &Members<'text>,
+    ) -> Result<(), E> {
+        let Self(names) = self;
+        let mut known = members.0.iter().map(|(known, _)| known);
+        let is_new = if members.0.len() < FEW {
+            known.all(|known| known != name)
+        } else {
+            if names.is_empty() {
+                names.extend(known.cloned());
+            }
+            names.insert(name.clone())
+        };
+        if is_new {
             Ok(())
         } else {
             Err(occurs_twice(name))
@@ -171,8 +177,9 @@ impl<'de> Visitor<'de> for Branch {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Tree<'de>, A::Error> {
         let inside = Self(self.0.inside()?);
         let mut object = Members::default();
+        let mut names = Names::default();
         while let Some(name) = members.next_key_seed(Name)? {
-            object.admit(&name)?;
+            names.admit(&name, &object)?;
             object.push(name, members.next_value_seed(inside)?);
         }
         Ok(Tree::Object(object))

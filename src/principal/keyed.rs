@@ -1,10 +1,11 @@
-//! Maps by GUID: object ids, of which a caller brings twenty or more.
+//! A quick hash for what role data is looked up by: object ids, of which a caller brings twenty or
+//! more, and the texts of scopes, of which a load brings a million.
 //!
-//! A GUID is looked up by two multiplications instead of the standard library's SipHash, which
-//! takes several times as long. Who could bring about collisions? Keys come from role data, which
-//! the tenant's administrators write, and Entra makes up the object ids; what is looked up comes
-//! from validated tokens and adds nothing to a map. Even so each map has a seed of its own, from
-//! the system's randomness, so nobody knows beforehand which GUIDs collide.
+//! Sixteen bytes are two multiplications, where the standard library's SipHash takes several times
+//! as long. Who could bring about collisions? Keys come from role data, which the tenant's
+//! administrators write, and Entra makes up the object ids; what is looked up for a caller comes from
+//! a validated token. Even so each map has a seed of its own, from the system's randomness, so
+//! nobody knows beforehand which keys collide.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -28,43 +29,50 @@ impl Default for Keyed {
 }
 
 impl BuildHasher for Keyed {
-    type Hasher = GuidHasher;
+    type Hasher = KeyedHasher;
 
-    fn build_hasher(&self) -> GuidHasher {
-        GuidHasher {
+    fn build_hasher(&self) -> KeyedHasher {
+        KeyedHasher {
             seeds: self.seeds,
             state: 0,
         }
     }
 }
 
-/// Takes GUIDs; anything else is mixed just as well, eight bytes at a time.
-pub(crate) struct GuidHasher {
+/// Takes sixteen bytes at a time, which is what a GUID has.
+pub(crate) struct KeyedHasher {
     seeds: [u64; 2],
     state: u64,
 }
 
-impl GuidHasher {
+impl KeyedHasher {
     fn mix(&mut self, low: u64, high: u64) {
         let [one, other] = self.seeds;
         self.state = folded(low ^ one ^ self.state, high ^ other);
     }
 }
 
-impl Hasher for GuidHasher {
+impl Hasher for KeyedHasher {
     fn write(&mut self, bytes: &[u8]) {
         let (pairs, rest) = bytes.as_chunks::<16>();
         for pair in pairs {
             let both = u128::from_le_bytes(*pair);
             self.mix(low(both), low(both >> 64));
         }
-        for byte in rest {
-            self.mix(u64::from(*byte), 0);
+        if !rest.is_empty() {
+            let mut pair = [0; 16];
+            for (to, from) in pair.iter_mut().zip(rest) {
+                *to = *from;
+            }
+            let both = u128::from_le_bytes(pair);
+            // With the length: what is filled up with zeros is not what ends in them.
+            self.mix(low(both), low(both >> 64));
+            self.write_usize(rest.len());
         }
     }
 
     fn write_usize(&mut self, value: usize) {
-        // Also the length of each GUID, which is not worth more than this.
+        // Mostly the length of a key, which is not worth more than this.
         self.state = self.state.rotate_left(5) ^ u64::try_from(value).unwrap_or(u64::MAX);
     }
 

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::abac::{self, Expr, Mode, ParseError};
 use crate::keyvault::DataActionSet;
+use crate::principal::Keyed;
 
 use super::actions::{Actions, Entry, Reading, Role};
 use super::assignment::{AssignmentId, ConditionText};
@@ -17,6 +18,9 @@ use super::role::{Permission, RoleDefinition, RoleDefinitionId};
 
 /// How many conditions that cannot be read are told one by one.
 const MAX_TOLD: usize = 20;
+
+/// How many conditions are kept as they were read while they are compiled.
+const MAX_READ: usize = 1024;
 
 /// Why a condition cannot be read.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -82,10 +86,13 @@ pub struct UnreadableCondition {
 /// assignments share a few of them.
 #[derive(Debug, Default)]
 pub(super) struct Compiler<'data> {
-    numbers: HashMap<(&'data ConditionText, Mode), usize>,
-    readings: Vec<Result<Arc<Expr>, ConditionError>>,
+    numbers: HashMap<(&'data ConditionText, Mode), usize, Keyed>,
+    /// What each says and how it is read, or why it cannot be.
+    readings: Vec<Result<(&'data ConditionText, Mode), ConditionError>>,
+    /// Some of them as they were read. Trees are large, and most are needed once or again soon.
+    read: HashMap<usize, Arc<Expr>>,
     roles: HashMap<RoleDefinitionId, Arc<Role>>,
-    compiled: HashMap<(RoleDefinitionId, Vec<usize>), Arc<Terms>>,
+    compiled: HashMap<(RoleDefinitionId, Vec<usize>), Arc<Terms>, Keyed>,
     divider: Divider,
     /// How many conditions there are, each counted wherever it stands.
     pub(super) conditions: usize,
@@ -116,7 +123,12 @@ impl<'data> Compiler<'data> {
         let next = self.readings.len();
         let number = *self.numbers.entry((text, mode)).or_insert(next);
         if number == next {
-            self.readings.push(text.read(mode).map(Arc::new));
+            let read = text.read(mode);
+            let reading = read.map(|expr| {
+                self.keep(number, expr);
+                (text, mode)
+            });
+            self.readings.push(reading);
         }
         self.conditions += 1;
         if let Some(Err(error)) = self.readings.get(number) {
@@ -129,8 +141,23 @@ impl<'data> Compiler<'data> {
         number
     }
 
-    fn reading(&self, number: usize) -> Reading {
-        self.readings.get(number)?.as_ref().ok().map(Arc::clone)
+    /// A condition as it was read, or is read again.
+    fn reading(&mut self, number: usize) -> Reading {
+        if let Some(expr) = self.read.get(&number) {
+            return Some(Arc::clone(expr));
+        }
+        let (text, mode) = *self.readings.get(number)?.as_ref().ok()?;
+        let expr = text.read(mode).ok()?;
+        Some(self.keep(number, expr))
+    }
+
+    fn keep(&mut self, number: usize, expr: Expr) -> Arc<Expr> {
+        if self.read.len() >= MAX_READ {
+            self.read.clear();
+        }
+        let expr = Arc::new(expr);
+        self.read.insert(number, Arc::clone(&expr));
+        expr
     }
 
     fn role(
@@ -192,12 +219,12 @@ impl<'data> Compiler<'data> {
 
     /// What a role gives under these conditions; `None` if it is not in the data.
     fn actions(&mut self, role: RoleDefinitionId, conditions: &[usize]) -> Option<Actions> {
-        let known = self.roles.get(&role)?;
+        let known = Arc::clone(self.roles.get(&role)?);
         let readings: Vec<Reading> = conditions
             .iter()
             .map(|number| self.reading(*number))
             .collect();
-        Some(Actions::compile(known, &readings, &mut self.divider))
+        Some(Actions::compile(&known, &readings, &mut self.divider))
     }
 
     /// What a deny assignment takes away.

@@ -110,3 +110,45 @@ fn those(wanted: impl Fn(DataAction) -> bool) -> DataActionSet {
         .filter(|action| wanted(*action))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::abac::{self, Mode, Residual, Target};
+
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_the_same_for_all_actions_of_a_part() {
+        let secrets = "Microsoft.KeyVault/vaults/secrets";
+        for text in [
+            format!("!(ActionMatches{{'{secrets}/getSecret/action'}})"),
+            format!("ActionMatches{{'*/read'}} AND ActionMatches{{'{secrets}/*'}}"),
+            "SubOperationMatches{'Secret.List*'} OR SubOperationMatches{'Key.Get'}".to_owned(),
+            format!("Exists @Resource[{secrets}:name]"),
+            format!("@Request[{secrets}:contentType] StringEquals 'a'"),
+            "@Resource[Microsoft.KeyVault/vaults/keys:kty] StringEquals 'RSA' OR \
+             @Environment[isPrivateLink] BoolEquals true"
+                .to_owned(),
+            "@Resource[Nobody.Knows/this] StringEquals 'a'".to_owned(),
+        ] {
+            let expr = abac::parse(&text, Mode::Compatible).expect(&text);
+            let all = DataAction::ALL.iter().copied().collect();
+            let mut parts = vec![all];
+            Divider::default().divide(&expr, &mut parts);
+            let whole = parts.iter().copied();
+            assert_eq!(whole.fold(DataActionSet::EMPTY, DataActionSet::union), all);
+            for part in parts {
+                let mut left = part.iter().map(|action| {
+                    let target = Target {
+                        action: action.as_str(),
+                        suboperations: attributes::suboperations_of(action),
+                        can_have: &|attribute| attributes::depends_on_request(action, attribute),
+                    };
+                    Residual::specialise(&expr, &target)
+                });
+                let first = left.next().expect("no part is empty");
+                assert!(left.all(|one| one == first), "{text}: {part:?}");
+            }
+        }
+    }
+}

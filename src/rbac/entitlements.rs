@@ -6,9 +6,10 @@ use crate::attributes::CustomAttributes;
 use crate::keyvault::{DataAction, DataActionSet, ObjectType, Operation};
 use crate::principal::{ObjectId, TokenGroups};
 
-use super::assignment::{AssignmentId, DenyPrincipal, PrincipalType};
+use super::assignment::{DenyPrincipal, PrincipalType};
 use super::assignment_set::{AssignmentSet, Revision, VaultScope};
 use super::denies::{Deny, DenyReach};
+use super::elsewhere::{Elsewhere, Nearest};
 use super::grants::{Grant, Grants, Range};
 use super::scope::Scope;
 
@@ -88,11 +89,6 @@ impl Holding {
             grant: grant.clone(),
         }
     }
-
-    /// The actions its role holds, be it under conditions.
-    fn offered(&self) -> DataActionSet {
-        self.grant.terms.set(|actions| actions.role.offered)
-    }
 }
 
 /// A grant on a single object of the vault, by the object's type and folded name.
@@ -106,21 +102,6 @@ struct OnObject {
 impl OnObject {
     fn key(&self) -> (ObjectType, &str) {
         (self.object_type, &self.name)
-    }
-}
-
-/// Of the caller's grants that offer some actions, the one that explains their denial if none that
-/// applies does: one on an object of the vault rather than one elsewhere, then the lowest id.
-#[derive(Clone, Debug)]
-pub(super) struct Elsewhere {
-    actions: DataActionSet,
-    pub(super) in_vault: bool,
-    pub(super) grant: Grant,
-}
-
-impl Elsewhere {
-    fn key(&self) -> (bool, AssignmentId) {
-        (!self.in_vault, self.grant.assignment)
     }
 }
 
@@ -139,7 +120,7 @@ pub struct Entitlements {
     everywhere: Vec<Range>,
     grants: Arc<Grants>,
     /// Looked for when the first denial is to be explained.
-    elsewhere: OnceLock<Box<[Elsewhere]>>,
+    elsewhere: OnceLock<Box<Nearest>>,
     denies: Vec<(DenyReach, Arc<Deny>)>,
     /// The caller's own; `None` if nobody said any.
     pub(super) custom_attributes: Option<Arc<CustomAttributes>>,
@@ -264,46 +245,31 @@ impl Entitlements {
 
     /// What explains the denial of `action` if no grant that applies does.
     ///
-    /// Cost: linear in the caller's assignments for the first denial of all; then none.
+    /// Cost: for the first denial, linear in the caller's assignments, of which a few dozen
+    /// count of any of its ids; then none.
     pub(super) fn elsewhere(&self, action: DataAction) -> Option<&Elsewhere> {
-        let found = self.elsewhere.get_or_init(|| self.find_elsewhere());
-        found.iter().find(|one| one.actions.contains(action))
+        let nearest = self.elsewhere.get_or_init(|| Box::new(self.nearest()));
+        nearest.of(action)
     }
 
     /// Those that apply here are looked at as well and do no harm: one that offers the action
     /// explains its denial better by applying.
-    fn find_elsewhere(&self) -> Box<[Elsewhere]> {
-        let mut found: Vec<Elsewhere> = Vec::new();
-        let mut offer = |offered: DataActionSet, in_vault: bool, grant: &Grant| {
-            let key = (!in_vault, grant.assignment);
-            let mut won = offered;
-            for known in &mut found {
-                if known.key() <= key {
-                    won = won.minus(known.actions);
-                } else {
-                    known.actions = known.actions.minus(won);
-                }
-            }
-            if !won.is_empty() {
-                found.retain(|known| !known.actions.is_empty());
-                found.push(Elsewhere {
-                    actions: won,
-                    in_vault,
-                    grant: grant.clone(),
-                });
-            }
-        };
+    fn nearest(&self) -> Nearest {
+        let mut nearest = Nearest::default();
         for on_object in &self.at_object {
-            let holding = &on_object.holding;
-            offer(holding.offered(), true, &holding.grant);
+            nearest.offer(&on_object.holding.grant, true);
         }
         for range in &self.everywhere {
-            for grant in self.grants.all(*range) {
-                let offered = grant.terms.set(|actions| actions.role.offered);
-                offer(offered, false, grant);
+            match self.grants.nearest(*range) {
+                Some(known) => nearest.join(known),
+                None => {
+                    for grant in self.grants.all(*range) {
+                        nearest.offer(grant, false);
+                    }
+                }
             }
         }
-        found.into()
+        nearest
     }
 
     /// The deny assignments that apply to `operation`.

@@ -15,6 +15,7 @@ use super::assignment::{
 };
 use super::assignment_set::{Census, VaultScope};
 use super::condition::{Compiler, ConditionHolder};
+use super::elsewhere::Nearest;
 use super::role::RoleDefinitionId;
 use super::scope::Scope;
 
@@ -69,7 +70,13 @@ pub(super) struct Grant {
 pub(super) struct Grants {
     list: Vec<Grant>,
     holders: GuidMap<ObjectId, Holder>,
+    /// What explains denials, of holders with more than [`MANY`] grants, by their start.
+    nearest: HashMap<usize, Nearest>,
 }
+
+/// How many grants of one principal are looked at to explain a denial. If there are more, what
+/// would be found is found when they are compiled.
+pub(super) const MANY: usize = 64;
 
 /// Where the grants of one principal are: first those near a vault, which may grant something
 /// there, in the order of the data; then the others, in the order of the data.
@@ -85,6 +92,11 @@ impl Grants {
     pub(super) fn of(&self, principal: ObjectId) -> Option<Range> {
         let holder = self.holders.get(&principal)?;
         Some(Range(*holder))
+    }
+
+    /// What explains denials among all of them, if they are many.
+    pub(super) fn nearest(&self, Range(holder): Range) -> Option<&Nearest> {
+        self.nearest.get(&holder.start)
     }
 
     /// Those that are near a vault: at it, above it or inside it. A few, whatever the tenant's size.
@@ -261,7 +273,28 @@ impl Grants {
                 terms,
             })
         }));
-        Self { list, holders }
+        let mut grants = Self {
+            list,
+            holders,
+            nearest: HashMap::new(),
+        };
+        grants.nearest = grants.explaining();
+        grants
+    }
+
+    fn explaining(&self) -> HashMap<usize, Nearest> {
+        let many = self
+            .holders
+            .values()
+            .filter(|holder| holder.near + holder.far > MANY);
+        let explained = many.map(|holder| {
+            let mut nearest = Nearest::default();
+            for grant in self.all(Range(*holder)) {
+                nearest.offer(grant, false);
+            }
+            (holder.start, nearest)
+        });
+        explained.collect()
     }
 }
 

@@ -132,15 +132,24 @@ impl FromStr for Scope {
             };
         }
         let broken = |segment: &str| {
-            segment.is_empty()
-                || segment.chars().any(|c| c.is_control())
-                || segment.trim() != segment
+            if segment.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return segment.is_empty();
+            }
+            segment.chars().any(|c| c.is_control()) || segment.trim() != segment
         };
         if path.split('/').any(broken) {
             return Err(ScopeError::BadSegment);
         }
-        let folded: String = path.chars().map(fold).collect();
-        Ok(Self(format!("/{folded}").into()))
+        let mut folded = String::with_capacity(path.len() + 1);
+        folded.push('/');
+        if path.is_ascii() {
+            // Nearly all are.
+            folded.push_str(path);
+            folded.make_ascii_lowercase();
+        } else {
+            folded.extend(path.chars().map(fold));
+        }
+        Ok(Self(folded.into()))
     }
 }
 

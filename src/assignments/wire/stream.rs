@@ -13,7 +13,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 use super::kind::Kind;
 use super::{Page, Reader, groups};
-use crate::json::{Branch, JsonError, Level, Members, Name, Tree, occurs_twice};
+use crate::json::{Branch, JsonError, Level, Members, Name, Names, Tree, occurs_twice};
 use crate::principal::Guid;
 
 /// Reads `text` into `reader`.
@@ -191,6 +191,7 @@ impl Item<'_> {
         mut members: A,
     ) -> Result<Found<'de>, A::Error> {
         let mut others = Members::default();
+        let mut names = Names::default();
         let mut kinds = None;
         loop {
             let name = match first.take() {
@@ -200,7 +201,7 @@ impl Item<'_> {
                     None => break,
                 },
             };
-            others.admit(&name)?;
+            names.admit(&name, &others)?;
             if name.eq_ignore_ascii_case("value") {
                 let page = Value {
                     reader: &mut *self.reader,
@@ -247,5 +248,102 @@ impl<'de> Visitor<'de> for Value<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self::Value, A::Error> {
         let level = self.level.inside()?;
         entries(self.reader, self.page, 0, level, items)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::assignments::wire::{Parsed, WireErrors};
+
+    use super::*;
+
+    const ENTRY: &str = r#"{"name":"7c1f4f3e-93a1-4d52-8a4e-0c6b1d2e3f40","type":"Microsoft.Authorization/roleAssignments","properties":{"scope":"/subscriptions/s","principalId":"0d9f8a7b-6c5d-4e3f-9a2b-1c0d9e8f7a6b","principalType":"User","roleDefinitionId":"4633458b-17de-408a-b874-0445c86b69e6","condition":null}}"#;
+
+    fn streamed(text: &str) -> Option<Result<Parsed, WireErrors>> {
+        let mut reader = Reader::default();
+        read(text, &mut reader).ok()?;
+        Some(reader.finish())
+    }
+
+    fn whole(text: &str) -> Option<Result<Parsed, WireErrors>> {
+        let mut reader = Reader::default();
+        reader.document(&Tree::parse(text).ok()?);
+        Some(reader.finish())
+    }
+
+    /// Documents of every shape around an entry, most of them wrong.
+    fn documents() -> Vec<String> {
+        let id = "0d9f8a7b-6c5d-4e3f-9a2b-1c0d9e8f7a6b";
+        let with_value = ENTRY.replacen('{', r#"{"value":[],"#, 1);
+        let mut documents = Vec::new();
+        for one in [ENTRY, &with_value, "null", "\"text\"", "7", "{}", "[]"] {
+            for link in [
+                "",
+                r#","nextLink":"https://x/roleAssignments""#,
+                r#","Value":[]"#,
+            ] {
+                let page = format!(r#"{{"value":[{one},{ENTRY}]{link}}}"#);
+                let late = format!(r#"{{"a":[{{"b":{one}}}]{link},"value":[{one}]}}"#);
+                documents.extend([
+                    format!("[{page}]"),
+                    format!("[{page},{late}]"),
+                    format!("[{page},{ENTRY}]"),
+                    format!("[{ENTRY},{page}]"),
+                    format!(r#"{{"{id}":["{id}"],"x":{page}}}"#),
+                    page,
+                    late,
+                ]);
+            }
+            documents.extend([
+                one.to_owned(),
+                format!("[{one}]"),
+                format!("[{one},{one}]"),
+                format!("[{with_value},{one}]"),
+                format!("[{ENTRY},{one},{ENTRY}]"),
+                format!(r#"{{"{id}":{one}}}"#),
+                format!(r#"{{"{id}":["{id}"],"value":[{one}]}}"#),
+                format!(r#"{{"{id}":["{id}"],"{id}":null}}"#),
+                format!(r#"{{"value":{one}}}"#),
+                format!(r#"{{"value":[{one}],"value":[{one}]}}"#),
+                format!(r#"{{"error":{{"code":{one}}}}}"#),
+                format!("[{one}"),
+                format!("[{one}] x"),
+            ]);
+        }
+        documents
+    }
+
+    #[test]
+    fn what_is_read_in_passing_is_what_is_read_from_the_whole() {
+        let documents = documents();
+        let mut taken = 0;
+        for document in &documents {
+            if let Some(streamed) = streamed(document) {
+                taken += 1;
+                assert_eq!(Some(streamed), whole(document), "{document}");
+            }
+        }
+        assert!(
+            taken * 3 > documents.len(),
+            "{taken} of {}",
+            documents.len()
+        );
+    }
+
+    #[test]
+    fn lists_pages_and_groups_are_read_in_passing() {
+        let id = "0d9f8a7b-6c5d-4e3f-9a2b-1c0d9e8f7a6b";
+        for document in [
+            format!("[{ENTRY},{ENTRY}]"),
+            format!(r#"{{"value":[{ENTRY}]}}"#),
+            format!(r#"[{{"value":[{ENTRY}],"nextLink":null}},{{"value":[]}}]"#),
+            format!(r#"{{"{id}":["{id}"]}}"#),
+            "[]".to_owned(),
+        ] {
+            assert!(
+                streamed(&document).is_some_and(|read| read.is_ok()),
+                "{document}"
+            );
+        }
     }
 }
