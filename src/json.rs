@@ -6,12 +6,16 @@
 //!
 //! Values are never shown: a body may hold a secret, so [`Json`]'s `Debug` tells kinds only.
 
+mod tree;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use thiserror::Error;
+
+pub(crate) use tree::{Branch, Members, Name, Names, Tree};
 
 /// How deep arrays and objects may nest. Real exports of role data need eight.
 pub(crate) const MAX_NESTING: usize = 32;
@@ -66,7 +70,7 @@ impl Json {
     /// named twice and nesting beyond [`MAX_NESTING`].
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-        let json = Level(0).deserialize(&mut deserializer)?;
+        let json = Level::TOP.deserialize(&mut deserializer)?;
         deserializer.end()?;
         Ok(json)
     }
@@ -130,10 +134,14 @@ impl Serialize for Json {
 
 /// How many arrays and objects are open around a value.
 #[derive(Clone, Copy)]
-struct Level(usize);
+pub(crate) struct Level(usize);
 
 impl Level {
-    fn inside<E: serde::de::Error>(self) -> Result<Self, E> {
+    /// That of the whole value.
+    pub(crate) const TOP: Self = Self(0);
+
+    /// That of what is inside an array or object at this level.
+    pub(crate) fn inside<E: serde::de::Error>(self) -> Result<Self, E> {
         if self.0 >= MAX_NESTING {
             return Err(E::custom(format_args!(
                 "nested more than {MAX_NESTING} levels deep"
@@ -205,15 +213,20 @@ impl<'de> Visitor<'de> for Level {
         let mut object = Object::new();
         while let Some(name) = members.next_key::<Box<str>>()? {
             if object.contains_key(&name) {
-                return Err(A::Error::custom(format_args!(
-                    "member `{}` occurs twice in one object",
-                    shorten(&name)
-                )));
+                return Err(occurs_twice(&name));
             }
             object.insert(name, members.next_value_seed(inside)?);
         }
         Ok(Json::Object(object))
     }
+}
+
+/// The error for a member that is named twice.
+pub(crate) fn occurs_twice<E: serde::de::Error>(name: &str) -> E {
+    E::custom(format_args!(
+        "member `{}` occurs twice in one object",
+        shorten(name)
+    ))
 }
 
 /// A member name or an error code, fit for a one-line message: no control characters, at most 64

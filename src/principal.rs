@@ -4,6 +4,8 @@
 //! name or an e-mail address: those are mutable or ambiguous.
 //! Source: <https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference>.
 
+mod keyed;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
@@ -11,6 +13,8 @@ use std::time::SystemTime;
 
 use thiserror::Error;
 use uuid::Uuid;
+
+pub(crate) use keyed::{GuidMap, Keyed};
 
 /// A text that should have been a GUID.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

@@ -48,11 +48,14 @@
 //! determines if a user has access to a resource"),
 //! <https://learn.microsoft.com/azure/role-based-access-control/deny-assignments>.
 
+mod actions;
 mod assignment;
 mod assignment_set;
 mod condition;
 mod decide;
 mod denies;
+mod division;
+mod elsewhere;
 mod entitlements;
 mod explain;
 mod grants;

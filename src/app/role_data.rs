@@ -1,12 +1,20 @@
 //! What becomes of each load of role data: published, confirmed, or reported.
 
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::assignments::store::AssignmentPublisher;
 use crate::assignments::{FileError, LoadError, LoadOutcome, LoadReport, Loaded};
 use crate::metrics::{LoadResult, Metrics, ObjectKind, Source};
 use crate::rbac::{AssignmentSet, Census};
 use crate::snapshot::{self, Publisher, Snapshot};
+
+/// How long requests may keep what was in force before until it is left to the next outcome.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often they are looked after.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Takes the outcomes of loads, one after the other.
 #[derive(Debug)]
@@ -32,7 +40,17 @@ impl RoleDataLoads {
         self.trouble.subscribe()
     }
 
+    /// Takes an outcome. Compiles, and waits for what was in force to be let go of, so it must not
+    /// run where requests do.
     pub(super) fn take(&self, outcome: LoadOutcome) {
+        self.act_on(outcome);
+        let patience = Instant::now() + PATIENCE;
+        while !self.assignments.release() && Instant::now() < patience {
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn act_on(&self, outcome: LoadOutcome) {
         match outcome {
             LoadOutcome::Fresh { loaded, read_at } => {
                 // First: nobody sees the new set beside the trouble with the old one.

@@ -3,21 +3,32 @@
 use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
+use std::num::NonZero;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use aws_lc_rs::digest::{self, SHA256};
 use thiserror::Error;
 
 use crate::rbac::RoleData;
 
-use super::merge::{count, merge};
+use super::merge::{Merger, count};
 use super::overlay::{self, Overlay, OverlayErrors};
 use super::report::LoadReport;
 use super::wire::{self, Parsed, WireErrors};
 
 /// How often a set of files that changes while it is read is read again before giving up.
 const ATTEMPTS: usize = 3;
+
+/// How many files are read at a time. Each may be as large as [`wire::MAX_FILE_BYTES`].
+const MAX_THREADS: usize = 2;
+
+/// How many files can be read at a time on this machine.
+fn threads() -> usize {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    cores.min(MAX_THREADS)
+}
 
 /// One successful load.
 #[derive(Clone, Debug)]
@@ -95,20 +106,30 @@ impl std::error::Error for LoadError {}
 /// directories in directories are not entered. A file that is reached by two paths is read once.
 /// `overlay_files` are files in the form of [`overlay`], whatever their names.
 ///
-/// Blocks on the file system.
+/// Blocks on the file system, and uses up to [`MAX_THREADS`] cores. Each holds one file at a time, so
+/// what is kept grows with what the files say and not with how they say it.
 ///
 /// # Errors
 /// [`LoadError`] with every path that cannot be read or holds something else than role data.
 pub fn load(paths: &[PathBuf], overlay_files: &[PathBuf]) -> Result<Loaded, LoadError> {
+    load_with(paths, overlay_files, threads())
+}
+
+/// As [`load`], with so many files at a time.
+pub(super) fn load_with(
+    paths: &[PathBuf],
+    overlay_files: &[PathBuf],
+    threads: usize,
+) -> Result<Loaded, LoadError> {
     for _ in 0..ATTEMPTS {
         let before = find(paths, overlay_files)?;
-        let contents = read_all(&before);
+        let understood = understand(&before, threads);
         // SECURITY: a volume may be swapped between two files. New assignments with old deny
         // assignments are a state that nobody ever approved.
         if find(paths, overlay_files)? == before
-            && let Some(contents) = contents.transpose()
+            && let Some(understood) = understood.transpose()
         {
-            return contents.and_then(|contents| understand(&before, &contents));
+            return understood;
         }
     }
     let changing = |path: &PathBuf| (path.clone(), FileError::Changing);
@@ -119,14 +140,14 @@ pub fn load(paths: &[PathBuf], overlay_files: &[PathBuf]) -> Result<Loaded, Load
 
 /// What a file is read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
+pub(super) enum Role {
     Export,
     Overlay,
 }
 
 /// A file to read, as it was found.
 #[derive(Debug, PartialEq, Eq)]
-struct Found {
+pub(super) struct Found {
     path: PathBuf,
     role: Role,
     /// What links lead to.
@@ -135,7 +156,8 @@ struct Found {
     stamp: (u64, u64, u64, i64, i64),
 }
 
-fn find(paths: &[PathBuf], overlay_files: &[PathBuf]) -> Result<Vec<Found>, LoadError> {
+/// The files that are there, in the order of the load.
+pub(super) fn find(paths: &[PathBuf], overlay_files: &[PathBuf]) -> Result<Vec<Found>, LoadError> {
     let mut found: Vec<Found> = Vec::new();
     let mut problems = Vec::new();
     let exports = paths.iter().map(|path| (path, Role::Export, list(path)));
@@ -213,61 +235,151 @@ fn stamp(metadata: &Metadata) -> (u64, u64, u64, i64, i64) {
     )
 }
 
-/// The contents of all files; `None` if one is not the file any more that was found.
-fn read_all(files: &[Found]) -> Result<Option<Vec<Vec<u8>>>, LoadError> {
-    let mut contents = Vec::new();
-    let mut problems = Vec::new();
-    let mut same = true;
-    for file in files {
-        match read(file) {
-            Ok(Some(bytes)) => contents.push(bytes),
-            Ok(None) => same = false,
-            Err(error) => problems.push((file.path.clone(), FileError::Read(error))),
-        }
-    }
-    if problems.is_empty() {
-        Ok(same.then_some(contents))
-    } else {
-        Err(LoadError { problems })
-    }
-}
-
-/// Reads a file, at most one byte more than [`wire::parse`] accepts.
-fn read(found: &Found) -> io::Result<Option<Vec<u8>>> {
+/// Reads a file into `buffer`, at most one byte more than [`wire::parse`] accepts; `false` if it is not
+/// the file any more that was found.
+fn read(found: &Found, buffer: &mut Vec<u8>) -> io::Result<bool> {
+    buffer.clear();
     let file = File::open(&found.path)?;
     if stamp(&file.metadata()?) != found.stamp {
-        return Ok(None);
+        return Ok(false);
     }
-    let mut bytes = Vec::new();
-    file.take(wire::MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
+    // Whatever its length is said to be, no more is set aside than is read.
+    let length = found.stamp.2.min(wire::MAX_FILE_BYTES).saturating_add(1);
+    buffer.reserve_exact(usize::try_from(length).unwrap_or_default());
+    file.take(wire::MAX_FILE_BYTES + 1).read_to_end(buffer)?;
+    Ok(true)
 }
 
-fn understand(files: &[Found], contents: &[Vec<u8>]) -> Result<Loaded, LoadError> {
-    let mut whole = digest::Context::new(&SHA256);
-    let mut parsed: Vec<(PathBuf, Parsed)> = Vec::new();
+/// SHA-256 over the contents of the files in their order, as [`Loaded::fingerprint`] has it; `None` if
+/// one cannot be read or is not the file any more that was found.
+pub(super) fn fingerprint(files: &[Found]) -> Option<[u8; 32]> {
+    let mut whole = Fingerprint::new();
+    let mut buffer = vec![0; 64 * 1024];
+    for found in files {
+        let mut file = File::open(&found.path).ok()?;
+        if stamp(&file.metadata().ok()?) != found.stamp {
+            return None;
+        }
+        let mut one = digest::Context::new(&SHA256);
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => one.update(buffer.get(..count)?),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return None,
+            }
+        }
+        whole.file(one.finish().as_ref());
+    }
+    Some(whole.finish())
+}
+
+/// Digests have one length, so no two sets of files run together to the same bytes.
+struct Fingerprint(digest::Context);
+
+impl Fingerprint {
+    fn new() -> Self {
+        Self(digest::Context::new(&SHA256))
+    }
+
+    fn file(&mut self, digest: &[u8]) {
+        self.0.update(digest);
+    }
+
+    fn finish(self) -> [u8; 32] {
+        let mut fingerprint = [0; 32];
+        let whole = self.0.finish();
+        for (to, from) in fingerprint.iter_mut().zip(whole.as_ref()) {
+            *to = *from;
+        }
+        fingerprint
+    }
+}
+
+/// What a file says.
+enum Content {
+    Export(Parsed),
+    Overlay(Overlay),
+}
+
+fn content(role: Role, bytes: &[u8]) -> Result<Content, FileError> {
+    match role {
+        Role::Export => wire::parse(bytes)
+            .map(Content::Export)
+            .map_err(FileError::Wire),
+        Role::Overlay => overlay::parse(bytes)
+            .map(Content::Overlay)
+            .map_err(FileError::Overlay),
+    }
+}
+
+/// A file's digest, and what it says; `None` if it is not the file any more that was found.
+type Understood = Result<Option<(digest::Digest, Content)>, FileError>;
+
+fn understand_one(found: &Found, buffer: &mut Vec<u8>) -> Understood {
+    if !read(found, buffer).map_err(FileError::Read)? {
+        return Ok(None);
+    }
+    let digest = digest::digest(&SHA256, buffer);
+    content(found.role, buffer).map(|content| Some((digest, content)))
+}
+
+/// Understands some files at the same time: the first one here, each other one on a thread.
+fn understand_some(files: &[Found], buffers: &mut [Vec<u8>]) -> Vec<Understood> {
+    let mut tasks = files.iter().zip(buffers);
+    let first = tasks.next();
+    thread::scope(|scope| {
+        let others = tasks.map(|(found, buffer)| scope.spawn(|| understand_one(found, buffer)));
+        let others: Vec<_> = others.collect();
+        let first = first.map(|(found, buffer)| understand_one(found, buffer));
+        let others = others
+            .into_iter()
+            .map(|one| one.join().unwrap_or(Err(FileError::Interrupted)));
+        first.into_iter().chain(others).collect()
+    })
+}
+
+/// What the files say together, `threads` of them at a time; `None` if one is not the file any more
+/// that was found.
+fn understand(files: &[Found], threads: usize) -> Result<Option<Loaded>, LoadError> {
+    let mut whole = Fingerprint::new();
+    let mut merger = Merger::default();
     let mut overlays: Vec<(PathBuf, Overlay)> = Vec::new();
     let mut problems = Vec::new();
-    for (file, bytes) in files.iter().zip(contents) {
-        // Digests have one length, so no two sets of files run together to the same bytes.
-        whole.update(digest::digest(&SHA256, bytes).as_ref());
-        let path = file.path.clone();
-        match file.role {
-            Role::Export => match wire::parse(bytes) {
-                Ok(one) => parsed.push((path, one)),
-                Err(errors) => problems.push((path, FileError::Wire(errors))),
-            },
-            Role::Overlay => match overlay::parse(bytes) {
-                Ok(one) => overlays.push((path, one)),
-                Err(errors) => problems.push((path, FileError::Overlay(errors))),
-            },
+    let mut same = true;
+    let mut buffers = vec![Vec::new(); threads.max(1)];
+    for some in files.chunks(threads.max(1)) {
+        for (file, understood) in some.iter().zip(understand_some(some, &mut buffers)) {
+            let path = &file.path;
+            match understood {
+                Ok(None) => same = false,
+                Ok(Some((digest, content))) => {
+                    whole.file(digest.as_ref());
+                    match content {
+                        Content::Export(one) => merger.file(path, one),
+                        Content::Overlay(one) => overlays.push((path.clone(), one)),
+                    }
+                }
+                Err(error) => problems.push((path.clone(), error)),
+            }
         }
     }
+    drop(buffers);
     if !problems.is_empty() {
         return Err(LoadError { problems });
     }
-    let (mut data, mut report) = merge(parsed);
+    if !same {
+        return Ok(None);
+    }
+    join(merger, overlays, whole.finish()).map(Some)
+}
+
+fn join(
+    merger: Merger,
+    overlays: Vec<(PathBuf, Overlay)>,
+    fingerprint: [u8; 32],
+) -> Result<Loaded, LoadError> {
+    let (mut data, mut report) = merger.finish();
     overlay::apply(overlays, &mut data, &mut report).map_err(|problems| {
         let problems = problems.into_iter();
         let problems = problems.map(|(path, errors)| (path, FileError::Overlay(errors)));
@@ -276,11 +388,6 @@ fn understand(files: &[Found], contents: &[Vec<u8>]) -> Result<Loaded, LoadError
         }
     })?;
     count(&mut report, &data);
-    let mut fingerprint = [0; 32];
-    let whole = whole.finish();
-    for (to, from) in fingerprint.iter_mut().zip(whole.as_ref()) {
-        *to = *from;
-    }
     Ok(Loaded {
         data,
         report,

@@ -80,6 +80,12 @@ pub enum Verdict {
 }
 
 impl Gate {
+    /// The gate once the last good load was seen to be there still.
+    #[must_use]
+    pub fn confirmed(self) -> Self {
+        Self { held: None, ..self }
+    }
+
     /// Judges a load that was read at `now`, by its counts and fingerprint. Contents that are held
     /// back are confirmed when they are there again `delay` after they were first seen: one write
     /// to a file can cause several loads in a moment, and those prove nothing.

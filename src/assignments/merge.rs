@@ -7,39 +7,50 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::principal::ObjectId;
+use crate::principal::{Keyed, ObjectId};
 use crate::rbac::{
-    AssignmentId, DenyAssignment, Permission, RoleAssignment, RoleData, RoleDefinitionId,
-    ScheduleInstance,
+    AssignmentId, ConditionText, DenyAssignment, Permission, RoleAssignment, RoleData,
+    RoleDefinitionId, ScheduleInstance, Scope,
 };
 
 use super::builtin;
 use super::report::{Item, LoadReport, LoadWarning};
 use super::wire::{Parsed, ParsedDefinition};
 
-/// Merges what the files hold, in their order. What it comes to is counted by [`count`].
-pub(super) fn merge(files: Vec<(PathBuf, Parsed)>) -> (RoleData, LoadReport) {
-    let mut merger = Merger::default();
-    for (path, parsed) in files {
-        merger.file(&path, parsed);
-    }
-    merger.finish()
-}
+/// The number of a file, in the order of the load.
+type FileNumber = u32;
 
 /// All versions of what goes by one name, each with the file that had it first.
 #[derive(Debug)]
 struct Versions<K, V> {
-    order: Vec<K>,
-    by_name: HashMap<K, Vec<(PathBuf, V)>>,
+    /// In the order of their first appearance.
+    list: Vec<Named<K, V>>,
+    by_name: HashMap<K, usize, Keyed>,
+}
+
+#[derive(Debug)]
+struct Named<K, V> {
+    name: K,
+    first: (FileNumber, V),
+    /// There hardly ever are any.
+    others: Vec<(FileNumber, V)>,
 }
 
 impl<K, V> Default for Versions<K, V> {
     fn default() -> Self {
         Self {
-            order: Vec::new(),
-            by_name: HashMap::new(),
+            list: Vec::new(),
+            by_name: HashMap::default(),
         }
+    }
+}
+
+impl<K, V> Named<K, V> {
+    fn into_values(self) -> impl Iterator<Item = V> {
+        let all = std::iter::once(self.first).chain(self.others);
+        all.map(|(_, value)| value)
     }
 }
 
@@ -49,127 +60,260 @@ impl<K: Copy + Eq + Hash, V> Versions<K, V> {
     fn add(
         &mut self,
         name: K,
-        path: &Path,
+        file: FileNumber,
         value: V,
         mut same: impl FnMut(&mut V, &V) -> bool,
     ) -> bool {
-        let versions = self.by_name.entry(name).or_default();
-        if versions.is_empty() {
-            self.order.push(name);
-        }
-        let known = versions.iter_mut().any(|(_, known)| same(known, &value));
+        let at = *self.by_name.entry(name).or_insert(self.list.len());
+        let Some(named) = self.list.get_mut(at) else {
+            let first = (file, value);
+            let others = Vec::new();
+            self.list.push(Named {
+                name,
+                first,
+                others,
+            });
+            return false;
+        };
+        let mut versions = std::iter::once(&mut named.first).chain(&mut named.others);
+        let known = versions.any(|(_, known)| same(known, &value));
         if !known {
-            versions.push((path.into(), value));
+            named.others.push((file, value));
         }
         known
     }
-
-    /// The names in the order of their first appearance, each with its versions.
-    fn into_names(mut self) -> impl Iterator<Item = (K, Vec<(PathBuf, V)>)> {
-        self.order
-            .into_iter()
-            .filter_map(move |name| Some((name, self.by_name.remove(&name)?)))
-    }
 }
 
+/// Gathers what the files hold, in their order. What it comes to is counted by [`count`].
 #[derive(Default)]
-struct Merger {
-    assignments: Versions<AssignmentId, RoleAssignment>,
+pub(super) struct Merger {
+    files: Vec<PathBuf>,
+    /// As they came, each with its file: there may be a million, so those of one name are looked
+    /// for once, when all are there.
+    assignments: Vec<RoleAssignment>,
+    assignment_files: Vec<FileNumber>,
     definitions: Versions<RoleDefinitionId, ParsedDefinition>,
     denies: Versions<AssignmentId, DenyAssignment>,
     instances: Versions<AssignmentId, ScheduleInstance>,
     groups: Versions<ObjectId, Vec<ObjectId>>,
+    texts: Texts,
     report: LoadReport,
 }
 
+/// Texts that many entries have, each kept once.
+#[derive(Default)]
+struct Texts {
+    scopes: HashSet<Scope, Keyed>,
+    conditions: HashSet<Arc<str>, Keyed>,
+}
+
+impl Texts {
+    fn share(&mut self, assignment: &mut RoleAssignment) {
+        match self.scopes.get(&assignment.scope) {
+            Some(known) => assignment.scope = known.clone(),
+            None => {
+                self.scopes.insert(assignment.scope.clone());
+            }
+        }
+        if let Some(ConditionText { text, version }) = &mut assignment.condition {
+            self.share_text(text);
+            if let Some(version) = version {
+                self.share_text(version);
+            }
+        }
+    }
+
+    fn share_text(&mut self, text: &mut Arc<str>) {
+        match self.conditions.get(text) {
+            Some(known) => *text = Arc::clone(known),
+            None => {
+                self.conditions.insert(Arc::clone(text));
+            }
+        }
+    }
+}
+
 impl Merger {
-    fn file(&mut self, path: &Path, parsed: Parsed) {
+    /// Adds the next file.
+    pub(super) fn file(&mut self, path: &Path, parsed: Parsed) {
+        let file = FileNumber::try_from(self.files.len()).unwrap_or(FileNumber::MAX);
+        self.files.push(path.to_path_buf());
         self.report.files += 1;
         self.report.eligibility_skipped += parsed.eligibility_skipped;
-        let file = || path.to_path_buf();
         let notes = parsed.notes.into_iter();
-        let notes = notes.map(|note| LoadWarning::InFile { file: file(), note });
+        let notes = notes.map(|note| LoadWarning::InFile {
+            file: path.to_path_buf(),
+            note,
+        });
         self.report.warnings.extend(notes);
-        let mut known = 0;
-        for one in parsed.role_assignments {
-            known += usize::from(self.assignments.add(one.id, path, one, same_assignment));
+        let count = parsed.role_assignments.len();
+        self.assignment_files
+            .extend(std::iter::repeat_n(file, count));
+        for mut one in parsed.role_assignments {
+            self.texts.share(&mut one);
+            self.assignments.push(one);
         }
+        let mut known = 0;
         for one in parsed.role_definitions {
             let id = one.definition.id;
-            known += usize::from(self.definitions.add(id, path, one, same_definition));
+            known += usize::from(self.definitions.add(id, file, one, same_definition));
         }
         for one in parsed.deny_assignments {
-            known += usize::from(self.denies.add(one.id, path, one, |a, b| a == b));
+            known += usize::from(self.denies.add(one.id, file, one, |a, b| a == b));
         }
         for one in parsed.schedule_instances {
-            known += usize::from(self.instances.add(one.id, path, one, |a, b| a == b));
+            known += usize::from(self.instances.add(one.id, file, one, |a, b| a == b));
         }
         for (principal, groups) in parsed.groups {
-            known += usize::from(self.groups.add(principal, path, groups, |a, b| a == b));
+            known += usize::from(self.groups.add(principal, file, groups, |a, b| a == b));
         }
         self.report.duplicates += known;
     }
 
-    fn finish(self) -> (RoleData, LoadReport) {
-        let mut report = self.report;
+    /// What all files say together.
+    pub(super) fn finish(mut self) -> (RoleData, LoadReport) {
+        drop(std::mem::take(&mut self.texts));
+        let assignments = std::mem::take(&mut self.assignments);
+        let files = std::mem::take(&mut self.assignment_files);
+        let role_assignments = self.settle_assignments(assignments, &files);
         let mut data = RoleData {
+            role_assignments,
             role_definitions: builtin::role_definitions(),
             ..RoleData::default()
         };
-        for (id, versions) in self.assignments.into_names() {
-            data.role_assignments
-                .extend(only(&mut report, Item::RoleAssignment(id), versions));
-        }
-        for (id, versions) in self.definitions.into_names() {
-            let overridden = data.role_definitions.remove(&id).is_some();
+        let (files, mut report) = (self.files, self.report);
+        for named in self.definitions.list {
+            let overridden = data.role_definitions.remove(&named.name).is_some();
             report.builtin_overridden += usize::from(overridden);
             report.role_definitions += 1;
-            if let Some(one) = only(&mut report, Item::RoleDefinition(id), versions) {
-                data.role_definitions.insert(id, one.definition);
+            let item = Item::RoleDefinition(named.name);
+            if let Some(one) = only(&mut report, item, named, &files) {
+                data.role_definitions
+                    .insert(one.definition.id, one.definition);
             }
         }
-        for (id, versions) in self.denies.into_names() {
-            note_conflict(&mut report, Item::DenyAssignment(id), &versions);
-            data.deny_assignments
-                .extend(versions.into_iter().map(|(_, one)| one));
+        for named in self.denies.list {
+            note_conflict(
+                &mut report,
+                Item::DenyAssignment(named.name),
+                &named,
+                &files,
+            );
+            data.deny_assignments.extend(named.into_values());
         }
-        for (id, versions) in self.instances.into_names() {
-            let conflict = note_conflict(&mut report, Item::ScheduleInstance(id), &versions);
+        for named in self.instances.list {
+            let item = Item::ScheduleInstance(named.name);
+            let conflict = note_conflict(&mut report, item, &named, &files);
             // SECURITY: without any version, an activated assignment would have no end.
             let ended = |one: ScheduleInstance| ScheduleInstance {
                 ended: one.ended || conflict,
                 ..one
             };
             data.schedule_instances
-                .extend(versions.into_iter().map(|(_, one)| ended(one)));
+                .extend(named.into_values().map(ended));
         }
-        for (id, versions) in self.groups.into_names() {
-            if let Some(groups) = only(&mut report, Item::Groups(id), versions) {
-                data.groups.insert(id, groups);
+        data.groups.reserve(self.groups.list.len());
+        for named in self.groups.list {
+            let principal = named.name;
+            if let Some(groups) = only(&mut report, Item::Groups(principal), named, &files) {
+                data.groups.insert(principal, groups);
             }
         }
         (data, report)
     }
+
+    /// One of each name, in the order of their first appearance; none of a name that is given
+    /// different contents.
+    fn settle_assignments(
+        &mut self,
+        mut assignments: Vec<RoleAssignment>,
+        files: &[FileNumber],
+    ) -> Vec<RoleAssignment> {
+        let mut versions: Versions<AssignmentId, usize> = Versions::default();
+        let repeated = repeated(&assignments);
+        let mut dropped = HashSet::new();
+        for at in repeated {
+            let Some(one) = assignments.get(at) else {
+                continue;
+            };
+            let (id, deleted) = (one.id, one.principal_deleted);
+            let file = files.get(at).copied().unwrap_or_default();
+            let same = |known: &mut usize, at: &usize| {
+                let same = matches!(
+                    (assignments.get(*known), assignments.get(*at)),
+                    (Some(known), Some(other)) if is_same_assignment(known, other)
+                );
+                if same
+                    && deleted
+                    && let Some(known) = assignments.get_mut(*known)
+                {
+                    known.principal_deleted = true;
+                }
+                same
+            };
+            if versions.add(id, file, at, same) {
+                self.report.duplicates += 1;
+                dropped.insert(at);
+            }
+        }
+        for named in versions.list {
+            let item = Item::RoleAssignment(named.name);
+            if note_conflict(&mut self.report, item, &named, &self.files) {
+                dropped.extend(named.into_values());
+            }
+        }
+        if !dropped.is_empty() {
+            let mut at = 0..;
+            assignments.retain(|_| at.next().is_none_or(|at| !dropped.contains(&at)));
+        }
+        assignments
+    }
+}
+
+/// Where the assignments are whose names occur more than once, in their order.
+fn repeated(assignments: &[RoleAssignment]) -> Vec<usize> {
+    let names = assignments.iter().enumerate();
+    let mut names: Vec<(AssignmentId, usize)> = names.map(|(at, one)| (one.id, at)).collect();
+    names.sort_unstable();
+    let runs = names.chunk_by(|(one, _), (other, _)| one == other);
+    let mut repeated: Vec<usize> = runs
+        .filter(|run| run.len() > 1)
+        .flatten()
+        .map(|(_, at)| *at)
+        .collect();
+    repeated.sort_unstable();
+    repeated
 }
 
 /// The value if there is one version, nothing if there are several.
-fn only<V>(report: &mut LoadReport, item: Item, versions: Vec<(PathBuf, V)>) -> Option<V> {
-    if note_conflict(report, item, &versions) {
-        return None;
-    }
-    versions.into_iter().next().map(|(_, value)| value)
+fn only<K, V>(
+    report: &mut LoadReport,
+    item: Item,
+    named: Named<K, V>,
+    files: &[PathBuf],
+) -> Option<V> {
+    let conflict = note_conflict(report, item, &named, files);
+    let (_, value) = named.first;
+    (!conflict).then_some(value)
 }
 
-fn note_conflict<V>(report: &mut LoadReport, item: Item, versions: &[(PathBuf, V)]) -> bool {
-    let [(first, _), others @ ..] = versions else {
-        return false;
+fn note_conflict<K, V>(
+    report: &mut LoadReport,
+    item: Item,
+    named: &Named<K, V>,
+    files: &[PathBuf],
+) -> bool {
+    let path = |number: FileNumber| {
+        let path = usize::try_from(number).ok().and_then(|at| files.get(at));
+        path.map_or(Path::new(""), PathBuf::as_path)
     };
-    for (second, _) in others {
-        let warning = LoadWarning::conflict(item, first, second);
+    let (first, _) = named.first;
+    for (second, _) in &named.others {
+        let warning = LoadWarning::conflict(item, path(first), path(*second));
         report.warnings.push(warning);
     }
-    report.conflicts += usize::from(!others.is_empty());
-    !others.is_empty()
+    report.conflicts += usize::from(!named.others.is_empty());
+    !named.others.is_empty()
 }
 
 /// Counts what is in the data once everything is.
@@ -193,17 +337,12 @@ pub(super) fn count(report: &mut LoadReport, data: &RoleData) {
 
 /// Only PowerShell tells that a principal is deleted; the same assignment from elsewhere does not
 /// contradict it.
-fn same_assignment(known: &mut RoleAssignment, other: &RoleAssignment) -> bool {
-    let deleted = known.principal_deleted || other.principal_deleted;
-    let undeleted = |one: &RoleAssignment| RoleAssignment {
-        principal_deleted: false,
-        ..one.clone()
+fn is_same_assignment(known: &RoleAssignment, other: &RoleAssignment) -> bool {
+    let with_its = RoleAssignment {
+        principal_deleted: known.principal_deleted,
+        ..other.clone()
     };
-    let same = undeleted(known) == undeleted(other);
-    if same {
-        known.principal_deleted = deleted;
-    }
-    same
+    *known == with_its
 }
 
 /// Definitions are the same if they hold the same data actions under the same conditions: names,

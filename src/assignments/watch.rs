@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::clock::Clock;
 use crate::config::AssignmentFiles;
 
-use super::files::{LoadError, Loaded, is_listed, load};
+use super::files::{self, Found, LoadError, Loaded, find, is_listed, load, load_with};
 use super::held::{Counts, Gate, Shrunk, Verdict};
 use super::report::LoadReport;
 
@@ -76,7 +76,8 @@ impl Drop for WatchHandle {
 /// Loads `files.paths` and `files.overlay_files` now, whenever they change and every `files.poll_interval`, and calls
 /// `on_event` with each outcome, one after the other and the first one soon.
 ///
-/// `on_event` runs on the runtime's own threads, so it may compute a little and must not block.
+/// `on_event` runs on a thread for blocking work, so it may compute and block. What it panics with
+/// ends the watching.
 /// If notifications are not to be had, a warning is logged and polling alone remains.
 ///
 /// Must be called in a tokio runtime.
@@ -90,9 +91,13 @@ pub fn spawn(
     let notifier = Notifier::new(watched, Arc::clone(&changed));
     let poll_interval = files.poll_interval.max(MIN_POLL);
     let watch = Watch {
-        paths: files.paths.into(),
-        overlay_files: files.overlay_files.into(),
-        poll_interval,
+        reading: Reading {
+            paths: files.paths.into(),
+            overlay_files: files.overlay_files.into(),
+            poll_interval,
+            gate: Gate::default(),
+            known: None,
+        },
         clock,
         changed,
         notifier,
@@ -101,30 +106,44 @@ pub fn spawn(
 }
 
 struct Watch {
-    paths: Arc<[PathBuf]>,
-    overlay_files: Arc<[PathBuf]>,
-    poll_interval: Duration,
+    reading: Reading,
     clock: Arc<dyn Clock>,
     changed: Arc<Notify>,
     notifier: Option<Notifier>,
 }
 
 impl Watch {
-    async fn run(mut self, on_event: impl Fn(LoadOutcome) + Send + 'static) {
-        let mut gate = Gate::default();
+    async fn run(mut self, mut on_event: impl Fn(LoadOutcome) + Send + 'static) {
         loop {
             // Before reading: what changes from here on is seen again.
             if let Some(notifier) = &mut self.notifier {
                 notifier.arm();
             }
             let read_at = self.clock.now();
-            let paths = Arc::clone(&self.paths);
-            let overlay_files = Arc::clone(&self.overlay_files);
-            let loaded = spawn_blocking(move || load(&paths, &overlay_files)).await;
-            let loaded = loaded.unwrap_or_else(|_| Err(LoadError::interrupted(&self.paths)));
-            let outcome;
-            (outcome, gate) = judge(gate, loaded, read_at, self.poll_interval);
-            on_event(outcome);
+            let mut reading = self.reading.clone();
+            let read = spawn_blocking(move || {
+                let outcome = reading.read(read_at);
+                (outcome, reading)
+            });
+            let outcome = match read.await {
+                Ok((outcome, reading)) => {
+                    self.reading = reading;
+                    outcome
+                }
+                Err(_) => LoadOutcome::Failed(self.reading.interrupted()),
+            };
+            // SECURITY: not before this task is seen to be wanted still, which it is if it gets here.
+            let told = spawn_blocking(move || {
+                on_event(outcome);
+                on_event
+            });
+            match told.await {
+                Ok(back) => on_event = back,
+                Err(error) => {
+                    tracing::error!(%error, "role data is not loaded any more");
+                    return;
+                }
+            }
             self.pause().await;
         }
     }
@@ -132,7 +151,7 @@ impl Watch {
     /// Waits until there is a reason to read again.
     async fn pause(&self) {
         tokio::select! {
-            () = sleep_until(Instant::now() + self.poll_interval) => return,
+            () = sleep_until(Instant::now() + self.reading.poll_interval) => return,
             () = self.changed.notified() => {}
         }
         let patience = Instant::now() + PATIENCE;
@@ -146,27 +165,68 @@ impl Watch {
     }
 }
 
-fn judge(
-    gate: Gate,
-    loaded: Result<Loaded, LoadError>,
-    read_at: SystemTime,
+/// What is read, and what came of it before.
+#[derive(Clone)]
+struct Reading {
+    paths: Arc<[PathBuf]>,
+    overlay_files: Arc<[PathBuf]>,
     poll_interval: Duration,
-) -> (LoadOutcome, Gate) {
-    let loaded = match loaded {
-        Ok(loaded) => Box::new(loaded),
-        Err(error) => return (LoadOutcome::Failed(error), gate),
-    };
-    let contents = (Counts::of(&loaded), loaded.fingerprint);
-    let (verdict, gate) = gate.judge(contents, Instant::now().into_std(), poll_interval);
-    let outcome = match verdict {
-        Verdict::Accept => LoadOutcome::Fresh { loaded, read_at },
-        Verdict::HoldBack(shrunk) => LoadOutcome::HeldBack {
-            shrunk,
-            report: loaded.report,
-        },
-        Verdict::Same => LoadOutcome::Unchanged { read_at },
-    };
-    (outcome, gate)
+    gate: Gate,
+    /// The files of the last good load, as they were found then, and its fingerprint.
+    known: Option<(Arc<[Found]>, [u8; 32])>,
+}
+
+impl Reading {
+    fn interrupted(&self) -> LoadError {
+        LoadError::interrupted(&self.paths)
+    }
+
+    /// Reads the files and judges what they hold. Blocks.
+    fn read(&mut self, read_at: SystemTime) -> LoadOutcome {
+        let found = find(&self.paths, &self.overlay_files).ok();
+        if let Some(found) = &found
+            && self.is_known(found)
+        {
+            self.gate = std::mem::take(&mut self.gate).confirmed();
+            return LoadOutcome::Unchanged { read_at };
+        }
+        // While requests are served, one core at most is taken from them.
+        let loaded = if self.known.is_none() {
+            load(&self.paths, &self.overlay_files)
+        } else {
+            load_with(&self.paths, &self.overlay_files, 1)
+        };
+        let loaded = match loaded {
+            Ok(loaded) => Box::new(loaded),
+            Err(error) => return LoadOutcome::Failed(error),
+        };
+        let contents = (Counts::of(&loaded), loaded.fingerprint);
+        let gate = std::mem::take(&mut self.gate);
+        let now = Instant::now().into_std();
+        let (verdict, gate) = gate.judge(contents, now, self.poll_interval);
+        self.gate = gate;
+        if let Verdict::HoldBack(shrunk) = verdict {
+            let report = loaded.report;
+            return LoadOutcome::HeldBack { shrunk, report };
+        }
+        self.known = found.map(|found| (found.into(), loaded.fingerprint));
+        if verdict == Verdict::Same {
+            LoadOutcome::Unchanged { read_at }
+        } else {
+            LoadOutcome::Fresh { loaded, read_at }
+        }
+    }
+
+    /// Whether the files are those of the last good load and still hold the same. They are read for
+    /// that: not every file system tells every change. What they say need not be understood again.
+    fn is_known(&self, found: &[Found]) -> bool {
+        let Some((known, fingerprint)) = &self.known else {
+            return false;
+        };
+        **known == *found
+            && files::fingerprint(found) == Some(*fingerprint)
+            && find(&self.paths, &self.overlay_files).is_ok_and(|after| after == found)
+    }
 }
 
 /// The kernel's notifications.

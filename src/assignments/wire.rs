@@ -21,14 +21,17 @@ mod kind;
 mod role_assignment;
 mod role_definition;
 mod schedule;
+mod stream;
 mod text;
 mod time;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
-use crate::principal::ObjectId;
-use crate::rbac::{ConditionText, DenyAssignment, Permission, RoleAssignment, ScheduleInstance};
+use crate::principal::{Keyed, ObjectId};
+use crate::rbac::{
+    ConditionText, DenyAssignment, Permission, RoleAssignment, ScheduleInstance, Scope,
+};
 
 pub use crate::json::JsonError;
 pub use error::{EntryError, Place, WireError, WireErrors};
@@ -36,7 +39,7 @@ pub use kind::Kind;
 pub use role_definition::ParsedDefinition;
 pub use text::{TextError, decode};
 
-use crate::json::{Json, Object, shorten};
+use crate::json::{Members, Tree, shorten};
 use fields::{Fields, member};
 
 /// The largest file that is read. An assignment takes about 1 KiB, and Azure allows 4000 in a
@@ -129,10 +132,12 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, WireErrors> {
         return Err(WireError::TooLarge.into());
     }
     let text = decode(bytes).map_err(WireError::from)?;
-    let json = Json::parse(text.as_bytes()).map_err(WireError::from)?;
-    drop(text);
     let mut reader = Reader::default();
-    reader.document(&json);
+    if stream::read(&text, &mut reader).is_err() {
+        reader = Reader::default();
+        let json = Tree::parse(&text).map_err(WireError::from)?;
+        reader.document(&json);
+    }
     reader.finish()
 }
 
@@ -143,11 +148,43 @@ struct Page {
     more: bool,
 }
 
+impl Page {
+    /// A page with entries of these kinds, by its object.
+    fn of(mut kinds: BTreeSet<Kind>, object: &Members<'_>) -> Self {
+        let link = ["nextLink", "@odata.nextLink"].map(|name| member(object, name));
+        let more = link.iter().any(|link| !matches!(link, Ok(None)));
+        for link in link.into_iter().flatten().flatten() {
+            if let Tree::String(url) = link {
+                kinds.extend(Kind::of_listing(url));
+            }
+        }
+        Self { kinds, more }
+    }
+}
+
 /// Gathers values and errors.
 #[derive(Default)]
 struct Reader {
     parsed: Parsed,
     errors: WireErrors,
+    scopes: Scopes,
+}
+
+/// The scopes of role assignments that were read, by how the file writes them: a file names the
+/// same places over and over.
+#[derive(Default)]
+struct Scopes(HashMap<Box<str>, Scope, Keyed>);
+
+impl Scopes {
+    fn read(&mut self, fields: &Fields<'_>) -> Result<Scope, EntryError> {
+        let text = fields.text("scope")?.unwrap_or_default();
+        if let Some(known) = self.0.get(text) {
+            return Ok(known.clone());
+        }
+        let scope = fields.scope()?;
+        self.0.insert(text.into(), scope.clone());
+        Ok(scope)
+    }
 }
 
 impl Reader {
@@ -163,33 +200,33 @@ impl Reader {
         Ok(self.parsed)
     }
 
-    fn document(&mut self, json: &Json) {
+    fn document(&mut self, json: &Tree<'_>) {
         match json {
-            Json::Array(items) if !items.is_empty() && items.iter().all(is_page) => {
+            Tree::Array(items) if !items.is_empty() && items.iter().all(is_page) => {
                 let pages = items.iter().enumerate();
                 let pages: Vec<Page> = pages.map(|(at, json)| self.page(Some(at), json)).collect();
                 for (at, page) in pages.iter().enumerate() {
                     self.completeness(Some(at), page, pages.get(at + 1));
                 }
             }
-            Json::Array(items) => {
+            Tree::Array(items) => {
                 self.entries(None, items);
             }
-            Json::Object(_) if is_page(json) => {
+            Tree::Object(_) if is_page(json) => {
                 let page = self.page(None, json);
                 self.completeness(None, &page, None);
             }
-            Json::Object(object) => self.object(object, json),
-            Json::Bool(_) | Json::Null | Json::Number(_) | Json::String(_) => {
+            Tree::Object(object) => self.object(object, json),
+            Tree::Bool(_) | Tree::Null | Tree::Number | Tree::String(_) => {
                 self.errors.push(WireError::Unrecognised(json.kind()));
             }
         }
     }
 
     /// An object that is no page: groups, one entry, or an error answer.
-    fn object(&mut self, object: &Object, json: &Json) {
+    fn object(&mut self, object: &Members<'_>, json: &Tree<'_>) {
         if groups::is_groups(object) {
-            for (name, value) in object {
+            for (name, value) in object.iter() {
                 match groups::read(name, value) {
                     Ok(read) => self.parsed.groups.extend(read),
                     Err(error) => self.errors.push(error),
@@ -202,26 +239,19 @@ impl Reader {
         }
     }
 
-    fn page(&mut self, page: Option<usize>, json: &Json) -> Page {
-        let Json::Object(object) = json else {
+    fn page(&mut self, page: Option<usize>, json: &Tree<'_>) -> Page {
+        let Tree::Object(object) = json else {
             return Page::default();
         };
-        let Ok(Some(Json::Array(items))) = member(object, "value") else {
+        let Ok(Some(Tree::Array(items))) = member(object, "value") else {
             return Page::default();
         };
         if page.is_none() && !items.is_empty() && items.iter().all(is_text) {
             self.errors.push(WireError::MembersOfNobody);
             return Page::default();
         }
-        let mut kinds = self.entries(page, items);
-        let link = ["nextLink", "@odata.nextLink"].map(|name| member(object, name));
-        let more = link.iter().any(|link| *link != Ok(None));
-        for link in link.into_iter().flatten().flatten() {
-            if let Json::String(url) = link {
-                kinds.extend(Kind::of_listing(url));
-            }
-        }
-        Page { kinds, more }
+        let kinds = self.entries(page, items);
+        Page::of(kinds, object)
     }
 
     /// SECURITY: role assignments and definitions that are missing grant less. Deny assignments
@@ -254,7 +284,7 @@ impl Reader {
         }
     }
 
-    fn entries(&mut self, page: Option<usize>, items: &[Json]) -> BTreeSet<Kind> {
+    fn entries(&mut self, page: Option<usize>, items: &[Tree<'_>]) -> BTreeSet<Kind> {
         let kinds = items.iter().enumerate();
         kinds
             .filter_map(|(index, json)| self.entry(page, index, json))
@@ -262,7 +292,7 @@ impl Reader {
     }
 
     /// Reads an entry; the kind it is, if it can be told.
-    fn entry(&mut self, page: Option<usize>, index: usize, json: &Json) -> Option<Kind> {
+    fn entry(&mut self, page: Option<usize>, index: usize, json: &Tree<'_>) -> Option<Kind> {
         let mut name = None;
         let mut kind = None;
         let read = Fields::of_entry(json).and_then(|fields| {
@@ -289,7 +319,7 @@ impl Reader {
             }
             Kind::EligibilityInstance => self.parsed.eligibility_skipped += 1,
             Kind::RoleAssignment => {
-                let read = role_assignment::read(fields)?;
+                let read = role_assignment::read(fields, &mut self.scopes)?;
                 self.note_condition(kind, name, read.condition.as_ref());
                 self.parsed.role_assignments.push(read);
             }
@@ -347,21 +377,21 @@ impl Reader {
 }
 
 /// `{"value": […]}`: a page of ARM's or Graph's, or a list as Windows PowerShell wraps it.
-fn is_page(json: &Json) -> bool {
-    matches!(json, Json::Object(object) if matches!(member(object, "value"), Ok(Some(Json::Array(_)))))
+fn is_page(json: &Tree<'_>) -> bool {
+    matches!(json, Tree::Object(object) if matches!(member(object, "value"), Ok(Some(Tree::Array(_)))))
 }
 
-const fn is_text(json: &Json) -> bool {
-    matches!(json, Json::String(_))
+const fn is_text(json: &Tree<'_>) -> bool {
+    matches!(json, Tree::String(_))
 }
 
 /// The code of `{"error": {"code": …}}`, which ARM and Graph answer when a call fails.
-fn error_code(object: &Object) -> Option<Box<str>> {
-    let Ok(Some(Json::Object(error))) = member(object, "error") else {
+fn error_code(object: &Members<'_>) -> Option<Box<str>> {
+    let Ok(Some(Tree::Object(error))) = member(object, "error") else {
         return None;
     };
     match member(error, "code") {
-        Ok(Some(Json::String(code))) => Some(shorten(code).into()),
+        Ok(Some(Tree::String(code))) => Some(shorten(code).into()),
         _ => Some("(no code)".into()),
     }
 }

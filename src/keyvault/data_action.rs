@@ -127,6 +127,12 @@ impl DataActionSet {
         Self(self.0 & !other.0)
     }
 
+    /// The actions that are in both sets.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Whether the set has no action.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
@@ -134,10 +140,13 @@ impl DataActionSet {
 
     /// The actions of the set, in the order of the enum.
     pub fn iter(self) -> impl Iterator<Item = DataAction> {
-        DataAction::ALL
-            .iter()
-            .copied()
-            .filter(move |action| self.contains(*action))
+        let Self(mut left) = self;
+        std::iter::from_fn(move || {
+            // No bit left is bit 64, which no action has.
+            let action = DataAction::ALL.get(left.trailing_zeros() as usize)?;
+            left &= left - 1;
+            Some(*action)
+        })
     }
 }
 

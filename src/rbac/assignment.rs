@@ -4,6 +4,7 @@
 //! compiles them for deciding.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::attributes::CustomAttributes;
@@ -17,13 +18,13 @@ guid_type! {
     AssignmentId
 }
 
-/// An ABAC condition as Azure stores it.
+/// An ABAC condition as Azure stores it. Clones share the text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ConditionText {
     /// The expression.
-    pub text: Box<str>,
+    pub text: Arc<str>,
     /// `conditionVersion`; Azure writes `2.0`.
-    pub version: Option<Box<str>>,
+    pub version: Option<Arc<str>>,
 }
 
 /// Who made a role assignment.

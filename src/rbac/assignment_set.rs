@@ -1,16 +1,15 @@
 //! Role data, compiled once per load for deciding many times.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use crate::attributes::CustomAttributes;
-use crate::principal::ObjectId;
+use crate::principal::{GuidMap, ObjectId};
 
 use super::assignment::RoleData;
 use super::condition::{Compiler, UnreadableCondition};
-use super::denies::Deny;
-use super::grants::{Grant, all_grants};
+use super::denies::{Denies, Deny};
+use super::grants::Grants;
 use super::scope::{ManagementGroup, Scope};
 
 /// Which load of role data a decision rests on: the SHA-256 of what was loaded.
@@ -53,10 +52,17 @@ impl VaultScope {
     /// Whether `scope` is the vault or above it; `None` for a management group of which that is
     /// not known.
     pub(super) fn is_below(&self, scope: &Scope) -> Option<bool> {
-        match scope.management_group() {
-            Some(group) => Some(self.management_groups.as_ref()?.contains(&group)),
+        let known = self.management_groups.as_deref();
+        match scope.is_among(known.unwrap_or_default()) {
+            Some(is_above) => known.map(|_| is_above),
             None => Some(scope.contains(&self.scope)),
         }
+    }
+
+    /// Whether a grant at `scope` may grant something in the vault: known to be above it, the
+    /// vault itself, or inside it.
+    pub(super) fn is_near(&self, scope: &Scope) -> bool {
+        self.is_below(scope).unwrap_or(false) || self.scope.contains(scope)
     }
 }
 
@@ -93,10 +99,12 @@ pub struct Census {
 pub struct AssignmentSet {
     revision: Revision,
     pub(super) vaults: Vec<VaultScope>,
-    pub(super) grants: HashMap<ObjectId, Vec<Arc<Grant>>>,
-    pub(super) denies: Vec<Arc<Deny>>,
-    pub(super) groups: HashMap<ObjectId, Arc<[ObjectId]>>,
-    pub(super) custom_attributes: HashMap<ObjectId, Arc<CustomAttributes>>,
+    /// Shared with what was gathered from it.
+    pub(super) grants: Arc<Grants>,
+    /// By vault.
+    pub(super) denies: Vec<Denies>,
+    pub(super) groups: GuidMap<ObjectId, Arc<[ObjectId]>>,
+    pub(super) custom_attributes: GuidMap<ObjectId, Arc<CustomAttributes>>,
     census: Census,
     unreadable: Vec<UnreadableCondition>,
 }
@@ -105,7 +113,8 @@ impl AssignmentSet {
     /// Compiles `data` for deciding on `vaults`, which are known by their index from here on.
     ///
     /// Cost: linear in the assignments, plus one expansion of patterns per role definition, and one
-    /// specialisation for each action of each combination of a role with conditions.
+    /// specialisation for each kind of action that each combination of a role with conditions tells
+    /// apart.
     pub fn compile(data: &RoleData, vaults: &[VaultScope], revision: Revision) -> Self {
         let mut compiler = Compiler::new(&data.role_definitions);
         let mut census = Census {
@@ -113,10 +122,7 @@ impl AssignmentSet {
             group_members: data.groups.len(),
             ..Census::default()
         };
-        let mut grants: HashMap<ObjectId, Vec<Arc<Grant>>> = HashMap::new();
-        for (principal, grant) in all_grants(data, &mut compiler, &mut census) {
-            grants.entry(principal).or_default().push(Arc::new(grant));
-        }
+        let grants = Grants::compile(data, vaults, &mut compiler, &mut census);
         let denies: Vec<Arc<Deny>> = data
             .deny_assignments
             .iter()
@@ -139,13 +145,21 @@ impl AssignmentSet {
         Self {
             revision,
             vaults: vaults.to_vec(),
-            grants,
-            denies,
+            grants: Arc::new(grants),
+            denies: vaults
+                .iter()
+                .map(|vault| Denies::of(&denies, vault))
+                .collect(),
             groups,
             custom_attributes,
             census,
             unreadable: compiler.told,
         }
+    }
+
+    /// Whether something that was gathered from it is still in use.
+    pub fn is_in_use(&self) -> bool {
+        Arc::strong_count(&self.grants) > 1
     }
 
     /// Which load this is.

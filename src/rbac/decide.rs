@@ -203,13 +203,16 @@ impl<'a> Question<'a> {
     fn granted(&self, action: DataAction) -> Granted {
         let applying = || self.entitlements.applying(self.operation);
         // First what asks nothing.
-        let granting = applying()
-            .find(|grant| grant.held.contains(action) && grant.validity.contains(self.facts.now));
-        if let Some(by) = granting.and_then(|grant| granted_by(grant, action)) {
+        let granting = applying().find(|holding| {
+            let terms = &holding.grant.terms;
+            holding.held.contains(action) && terms.validity.contains(self.facts.now)
+        });
+        if let Some(by) = granting.and_then(|holding| granted_by(&holding.grant, action)) {
             return Granted::By(by);
         }
         let mut needs = Needs::NOTHING;
-        for grant in applying().filter(|grant| grant.conditional.contains(action)) {
+        for holding in applying().filter(|holding| holding.conditional.contains(action)) {
+            let grant = &holding.grant;
             match self.holds(grant, action) {
                 Truth::True => {
                     if let Some(by) = granted_by(grant, action) {
@@ -232,8 +235,8 @@ impl<'a> Question<'a> {
 
     /// Whether `grant` gives `action` to this request now.
     fn holds(&self, grant: &Grant, action: DataAction) -> Truth {
-        match &grant.actions {
-            Some(actions) if grant.validity.contains(self.facts.now) => {
+        match &grant.terms.actions {
+            Some(actions) if grant.terms.validity.contains(self.facts.now) => {
                 actions.truth(action, self.suboperation, &self.attributes(action))
             }
             Some(_) | None => Truth::False,
@@ -250,11 +253,11 @@ enum Granted {
 
 fn granted_by(grant: &Grant, data_action: DataAction) -> Option<GrantedBy> {
     // A grant whose role definition is unknown has no name and no actions.
-    let role = &grant.actions.as_ref()?.role;
+    let role = &grant.terms.actions.as_ref()?.role;
     Some(GrantedBy {
         data_action,
         assignment: grant.assignment,
-        role: grant.role,
+        role: grant.terms.role,
         role_name: role.name.clone(),
     })
 }

@@ -1,10 +1,15 @@
 //! Deny assignments, compiled.
 
+use std::sync::Arc;
+
 use crate::abac::{Attributes, Blame, Truth};
 use crate::keyvault::{DataAction, DataActionSet};
+use crate::principal::{GuidMap, ObjectId};
 
-use super::assignment::{AssignmentId, DenyAssignment, DenyEffect, DenyPrincipal};
-use super::condition::{Actions, Compiler};
+use super::actions::Actions;
+use super::assignment::{AssignmentId, DenyAssignment, DenyEffect, DenyPrincipal, PrincipalType};
+use super::assignment_set::VaultScope;
+use super::condition::Compiler;
 use super::scope::Scope;
 
 /// A deny assignment, compiled.
@@ -22,6 +27,75 @@ pub(super) struct Deny {
     /// Whether a condition of it cannot be read.
     unreadable: bool,
     actions: Actions,
+}
+
+/// Where a deny assignment applies in one vault.
+#[derive(Clone, Debug)]
+pub(super) enum DenyReach {
+    /// To the vault and every object in it.
+    Everywhere,
+    /// To operations on the vault itself.
+    VaultOnly,
+    /// To what lies at or below this scope, which is inside the vault.
+    Inside { scope: Scope, here_only: bool },
+}
+
+/// The deny assignments that apply somewhere in one vault, by whom they may hit: of the thousands
+/// of a tenant, most are of other places or other people.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Denies {
+    /// In the order of the data.
+    list: Vec<(DenyReach, Arc<Deny>)>,
+    /// Those that hit everyone.
+    everyone: Vec<usize>,
+    /// Those that may hit whoever's groups are unknown.
+    members: Vec<usize>,
+    named: GuidMap<ObjectId, Vec<usize>>,
+}
+
+impl Denies {
+    /// Those of `denies` that apply in `vault`.
+    pub(super) fn of(denies: &[Arc<Deny>], vault: &VaultScope) -> Self {
+        let mut found = Self::default();
+        for deny in denies {
+            let Some(reach) = deny.reach(vault) else {
+                continue;
+            };
+            let number = found.list.len();
+            for entry in &deny.principals {
+                found.named.entry(entry.id).or_default().push(number);
+                match entry.kind {
+                    PrincipalType::Everyone => found.everyone.push(number),
+                    PrincipalType::Group | PrincipalType::Unknown => found.members.push(number),
+                    PrincipalType::Single => {}
+                }
+            }
+            found.list.push((reach, Arc::clone(deny)));
+        }
+        found
+    }
+
+    /// All that may hit whoever is one of `ids`, and whose groups may be unknown; in the order of
+    /// the data.
+    pub(super) fn candidates(
+        &self,
+        ids: impl Iterator<Item = ObjectId>,
+        groups_are_known: bool,
+    ) -> impl Iterator<Item = &(DenyReach, Arc<Deny>)> {
+        let mut numbers = self.everyone.clone();
+        if !groups_are_known {
+            numbers.extend_from_slice(&self.members);
+        }
+        if !self.named.is_empty() {
+            let named = ids.filter_map(|id| self.named.get(&id));
+            numbers.extend(named.flatten());
+        }
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+            .into_iter()
+            .filter_map(|number| self.list.get(number))
+    }
 }
 
 /// Why a deny assignment applied whose condition did not come true.
@@ -65,6 +139,26 @@ impl Deny {
             unreadable,
             actions,
         })
+    }
+
+    /// Where it applies in `vault`; `None` for nowhere.
+    fn reach(&self, vault: &VaultScope) -> Option<DenyReach> {
+        // SECURITY: a management group that may be above the vault is taken to be.
+        let above_or_here = vault.is_below(&self.scope).unwrap_or(true);
+        if above_or_here {
+            return match (self.here_only, self.scope == vault.scope) {
+                (false, _) => Some(DenyReach::Everywhere),
+                (true, true) => Some(DenyReach::VaultOnly),
+                (true, false) => None,
+            };
+        }
+        vault
+            .scope
+            .contains(&self.scope)
+            .then(|| DenyReach::Inside {
+                scope: self.scope.clone(),
+                here_only: self.here_only,
+            })
     }
 
     /// Whether the condition under which it takes `action` away holds.

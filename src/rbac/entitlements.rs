@@ -1,16 +1,16 @@
 //! What one caller has in one vault, gathered from an [`AssignmentSet`].
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::attributes::CustomAttributes;
-use crate::keyvault::{ObjectType, Operation};
+use crate::keyvault::{DataAction, DataActionSet, ObjectType, Operation};
 use crate::principal::{ObjectId, TokenGroups};
 
 use super::assignment::{DenyPrincipal, PrincipalType};
 use super::assignment_set::{AssignmentSet, Revision, VaultScope};
-use super::denies::Deny;
-use super::grants::Grant;
+use super::denies::{Deny, DenyReach};
+use super::elsewhere::{Elsewhere, Nearest};
+use super::grants::{Grant, Grants, Range};
 use super::scope::Scope;
 
 /// Whether a caller's groups are known.
@@ -42,6 +42,16 @@ impl Principals {
         }
     }
 
+    /// Every id by which a deny assignment may name this caller.
+    fn denied_by(&self) -> impl Iterator<Item = ObjectId> {
+        let claimed = match &self.claimed {
+            TokenGroups::Absent => &[],
+            TokenGroups::Present(groups) => &**groups,
+        };
+        let groups = self.groups().iter().chain(claimed);
+        std::iter::once(self.object_id).chain(groups.copied())
+    }
+
     fn includes(&self, id: ObjectId) -> bool {
         self.object_id == id || self.groups().contains(&id)
     }
@@ -61,15 +71,38 @@ impl Principals {
     }
 }
 
-/// Where a deny assignment that hits the caller applies in the vault.
+/// A grant that applies somewhere in the vault, with what is asked first at hand.
 #[derive(Clone, Debug)]
-enum DenyReach {
-    /// To the vault and every object in it.
-    Everywhere,
-    /// To operations on the vault itself.
-    VaultOnly,
-    /// To what lies at or below this scope, which is inside the vault.
-    Inside { scope: Scope, here_only: bool },
+pub(super) struct Holding {
+    /// What it grants whatever the request.
+    pub(super) held: DataActionSet,
+    /// What it grants to some requests.
+    pub(super) conditional: DataActionSet,
+    pub(super) grant: Grant,
+}
+
+impl Holding {
+    fn of(grant: &Grant) -> Self {
+        Self {
+            held: grant.terms.set(|actions| actions.held),
+            conditional: grant.terms.set(|actions| actions.conditional),
+            grant: grant.clone(),
+        }
+    }
+}
+
+/// A grant on a single object of the vault, by the object's type and folded name.
+#[derive(Clone, Debug)]
+struct OnObject {
+    object_type: ObjectType,
+    name: Box<str>,
+    holding: Holding,
+}
+
+impl OnObject {
+    fn key(&self) -> (ObjectType, &str) {
+        (self.object_type, &self.name)
+    }
 }
 
 /// What one caller has in one vault, for as long as the revision stands.
@@ -80,11 +113,14 @@ pub struct Entitlements {
     /// How many groups the caller is in; `None` if that is not known.
     group_count: Option<usize>,
     /// Grants at the vault or above it.
-    pub(super) at_vault: Vec<Arc<Grant>>,
-    /// Grants on single objects, by type and folded name.
-    pub(super) at_object: HashMap<ObjectType, HashMap<Box<str>, Vec<Arc<Grant>>>>,
-    /// Grants elsewhere, which explain a denial and nothing more.
-    pub(super) elsewhere: Vec<Arc<Grant>>,
+    at_vault: Vec<Holding>,
+    /// Grants on single objects, sorted by type and name.
+    at_object: Vec<OnObject>,
+    /// Where all grants of the caller are, which explain a denial.
+    everywhere: Vec<Range>,
+    grants: Arc<Grants>,
+    /// Looked for when the first denial is to be explained.
+    elsewhere: OnceLock<Box<Nearest>>,
     denies: Vec<(DenyReach, Arc<Deny>)>,
     /// The caller's own; `None` if nobody said any.
     pub(super) custom_attributes: Option<Arc<CustomAttributes>>,
@@ -111,8 +147,10 @@ impl AssignmentSet {
 
     /// What `principals` have in the vault with index `vault`; `None` if there is no such vault.
     ///
-    /// Cost: linear in the caller's own assignments and in the tenant's deny assignments.
+    /// Cost: a look-up for each of the caller's ids, and linear in those of its assignments and of
+    /// the deny assignments naming it that apply in a vault.
     pub fn entitlements(&self, principals: &Principals, vault: usize) -> Option<Entitlements> {
+        let denies = self.denies.get(vault)?;
         let vault = self.vaults.get(vault)?;
         let mut gathered = Entitlements {
             revision: self.revision(),
@@ -122,16 +160,24 @@ impl AssignmentSet {
                 Membership::Unknown => None,
             },
             at_vault: Vec::new(),
-            at_object: HashMap::new(),
-            elsewhere: Vec::new(),
+            at_object: Vec::new(),
+            everywhere: Vec::new(),
+            grants: Arc::clone(&self.grants),
+            elsewhere: OnceLock::new(),
             denies: Vec::new(),
             custom_attributes: self.custom_attributes.get(&principals.object_id).cloned(),
         };
         let ids = std::iter::once(&principals.object_id).chain(principals.groups());
-        for grant in ids.filter_map(|id| self.grants.get(id)).flatten() {
-            gathered.place(grant, vault);
+        for range in ids.filter_map(|id| self.grants.of(*id)) {
+            gathered.everywhere.push(range);
+            for grant in self.grants.near(range) {
+                gathered.place(grant, vault);
+            }
         }
-        for deny in &self.denies {
+        // A stable sort: what applies to one object stays in the order it was found in.
+        gathered.at_object.sort_by(|a, b| a.key().cmp(&b.key()));
+        let groups_are_known = gathered.group_count.is_some();
+        for (reach, deny) in denies.candidates(principals.denied_by(), groups_are_known) {
             let hit = deny
                 .principals
                 .iter()
@@ -141,9 +187,7 @@ impl AssignmentSet {
                 .iter()
                 .any(|entry| principals.includes(entry.id));
             if hit && !spared {
-                gathered
-                    .denies
-                    .extend(deny_reach(deny, vault).map(|reach| (reach, Arc::clone(deny))));
+                gathered.denies.push((reach.clone(), Arc::clone(deny)));
             }
         }
         Some(gathered)
@@ -169,42 +213,80 @@ impl Entitlements {
         }
     }
 
-    fn place(&mut self, grant: &Arc<Grant>, vault: &VaultScope) {
+    fn place(&mut self, grant: &Grant, vault: &VaultScope) {
         // A management group of which nobody said that it is above the vault does not grant.
         if vault.is_below(&grant.scope).unwrap_or(false) {
-            self.at_vault.push(grant.clone());
+            self.at_vault.push(Holding::of(grant));
         } else if let Some((object_type, name)) = object_below(&vault.scope, &grant.scope) {
-            let objects = self.at_object.entry(object_type).or_default();
-            objects.entry(name.into()).or_default().push(grant.clone());
-        } else {
-            self.elsewhere.push(grant.clone());
+            self.at_object.push(OnObject {
+                object_type,
+                name: name.into(),
+                holding: Holding::of(grant),
+            });
         }
     }
 
     /// The grants that apply to `operation`.
-    pub(super) fn applying(&self, operation: &Operation) -> impl Iterator<Item = &Arc<Grant>> {
-        let at_object = operation
-            .object()
-            .and_then(|(object_type, name)| self.at_object.get(&object_type)?.get(name.folded()));
-        self.at_vault.iter().chain(at_object.into_iter().flatten())
+    pub(super) fn applying(&self, operation: &Operation) -> impl Iterator<Item = &Holding> {
+        let at_object = operation.object().map_or(&[][..], |(object_type, name)| {
+            self.on_object(object_type, name.folded())
+        });
+        let at_object = at_object.iter().map(|one| &one.holding);
+        self.at_vault.iter().chain(at_object)
+    }
+
+    fn on_object(&self, object_type: ObjectType, name: &str) -> &[OnObject] {
+        let key = (object_type, name);
+        let start = self.at_object.partition_point(|one| one.key() < key);
+        let rest = self.at_object.get(start..).unwrap_or_default();
+        let count = rest.iter().take_while(|one| one.key() == key).count();
+        rest.get(..count).unwrap_or_default()
+    }
+
+    /// What explains the denial of `action` if no grant that applies does.
+    ///
+    /// Cost: for the first denial, linear in the caller's assignments, of which a few dozen
+    /// count of any of its ids; then none.
+    pub(super) fn elsewhere(&self, action: DataAction) -> Option<&Elsewhere> {
+        let nearest = self.elsewhere.get_or_init(|| Box::new(self.nearest()));
+        nearest.of(action)
+    }
+
+    /// Those that apply here are looked at as well and do no harm: one that offers the action
+    /// explains its denial better by applying.
+    fn nearest(&self) -> Nearest {
+        let mut nearest = Nearest::default();
+        for on_object in &self.at_object {
+            nearest.offer(&on_object.holding.grant, true);
+        }
+        for range in &self.everywhere {
+            match self.grants.nearest(*range) {
+                Some(known) => nearest.join(known),
+                None => {
+                    for grant in self.grants.all(*range) {
+                        nearest.offer(grant, false);
+                    }
+                }
+            }
+        }
+        nearest
     }
 
     /// The deny assignments that apply to `operation`.
     pub(super) fn denying(&self, operation: &Operation) -> impl Iterator<Item = &Deny> {
-        let resource = (!self.denies.is_empty()).then(|| self.resource(operation));
+        let mut resource = None;
         self.denies.iter().filter_map(move |(reach, deny)| {
-            let resource = resource.as_ref()?;
             let applies = match reach {
                 DenyReach::Everywhere => true,
-                DenyReach::VaultOnly => *resource == self.vault,
-                DenyReach::Inside {
-                    scope,
-                    here_only: true,
-                } => scope == resource,
-                DenyReach::Inside {
-                    scope,
-                    here_only: false,
-                } => scope.contains(resource),
+                DenyReach::VaultOnly => operation.object().is_none(),
+                DenyReach::Inside { scope, here_only } => {
+                    let resource = resource.get_or_insert_with(|| self.resource(operation));
+                    if *here_only {
+                        scope == resource
+                    } else {
+                        scope.contains(resource)
+                    }
+                }
             };
             applies.then_some(deny.as_ref())
         })
@@ -218,23 +300,4 @@ fn object_below<'scope>(vault: &Scope, scope: &'scope Scope) -> Option<(ObjectTy
         .into_iter()
         .find(|object_type| object_type.collection() == collection)?;
     (!name.contains('/')).then_some((object_type, name))
-}
-
-fn deny_reach(deny: &Deny, vault: &VaultScope) -> Option<DenyReach> {
-    // SECURITY: a management group that may be above the vault is taken to be.
-    let above_or_here = vault.is_below(&deny.scope).unwrap_or(true);
-    if above_or_here {
-        return match (deny.here_only, deny.scope == vault.scope) {
-            (false, _) => Some(DenyReach::Everywhere),
-            (true, true) => Some(DenyReach::VaultOnly),
-            (true, false) => None,
-        };
-    }
-    vault
-        .scope
-        .contains(&deny.scope)
-        .then(|| DenyReach::Inside {
-            scope: deny.scope.clone(),
-            here_only: deny.here_only,
-        })
 }

@@ -174,36 +174,27 @@ impl Question<'_> {
     /// Finds the assignment that came nearest. Off the way of allowed requests, so it may look at
     /// all of the caller's assignments.
     pub(super) fn explain(&self, data_action: DataAction) -> Denial {
-        let here = self
-            .entitlements
-            .applying(self.operation)
-            .map(|grant| (self.missed_here(grant, data_action), grant));
-        let offers = |grant: &&Arc<Grant>| {
-            let role = grant.actions.as_ref().map(|actions| &actions.role);
-            role.is_some_and(|role| role.offered.contains(data_action))
-        };
-        let in_vault = self
-            .entitlements
-            .at_object
-            .values()
-            .flat_map(|objects| objects.values().flatten())
-            .filter(offers)
-            .map(|grant| (Kind::ScopeInVault, grant));
-        let elsewhere = self
-            .entitlements
-            .elsewhere
-            .iter()
-            .filter(offers)
-            .map(|grant| (Kind::ScopeElsewhere, grant));
+        let here = self.entitlements.applying(self.operation);
+        let here = here.map(|holding| {
+            let grant = &holding.grant;
+            (self.missed_here(grant, data_action), grant)
+        });
+        let elsewhere = self.entitlements.elsewhere(data_action).map(|found| {
+            let kind = if found.in_vault {
+                Kind::ScopeInVault
+            } else {
+                Kind::ScopeElsewhere
+            };
+            (kind, &found.grant)
+        });
         // The assignment id makes the choice among equals the same each time.
         let nearest = here
-            .chain(in_vault)
             .chain(elsewhere)
             .min_by_key(|(kind, grant)| (*kind, grant.assignment))
             .map(|(kind, grant)| NearestMiss {
                 assignment: grant.assignment,
-                role: grant.role,
-                role_name: grant.role_name().cloned(),
+                role: grant.terms.role,
+                role_name: grant.terms.role_name().cloned(),
                 scope: grant.scope.clone(),
                 miss: self.miss(kind, grant, data_action),
             });
@@ -221,7 +212,7 @@ impl Question<'_> {
     }
 
     fn missed_here(&self, grant: &Grant, data_action: DataAction) -> Kind {
-        let Some(actions) = &grant.actions else {
+        let Some(actions) = &grant.terms.actions else {
             return Kind::RoleDefinition;
         };
         if !actions.role.named.contains(data_action) {
@@ -230,7 +221,7 @@ impl Question<'_> {
         if !actions.role.offered.contains(data_action) {
             return Kind::NotDataAction;
         }
-        if !grant.validity.contains(self.facts.now) {
+        if !grant.terms.validity.contains(self.facts.now) {
             return Kind::Expired;
         }
         let request = self.attributes(data_action);
@@ -249,7 +240,7 @@ impl Question<'_> {
     fn miss(&self, kind: Kind, grant: &Grant, data_action: DataAction) -> Miss {
         let blame = || {
             let request = self.attributes(data_action);
-            let actions = grant.actions.as_ref()?;
+            let actions = grant.terms.actions.as_ref()?;
             actions.blame(data_action, self.suboperation, &request)
         };
         match kind {

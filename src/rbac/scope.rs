@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -28,9 +29,9 @@ pub enum ScopeError {
 /// A place in Azure's resource tree, in lower case and without a trailing slash.
 ///
 /// Azure compares resource ids without case, and on whole segments: `…/vaults/kv1` does not
-/// contain `…/vaults/kv10`.
+/// contain `…/vaults/kv10`. Clones share the text: a tenant names the same places over and over.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Scope(Box<str>);
+pub struct Scope(Arc<str>);
 
 /// The name of a management group, in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,8 +52,19 @@ impl Scope {
 
     /// The management group this scope is, if it is one.
     pub fn management_group(&self) -> Option<ManagementGroup> {
+        self.management_group_name()
+            .map(|name| ManagementGroup(name.into()))
+    }
+
+    fn management_group_name(&self) -> Option<&str> {
         let name = self.0.strip_prefix(MANAGEMENT_GROUP_PREFIX)?;
-        (!name.contains('/')).then(|| ManagementGroup(name.into()))
+        (!name.contains('/')).then_some(name)
+    }
+
+    /// Whether this is one of `groups`; `None` if this is no management group.
+    pub(super) fn is_among(&self, groups: &[ManagementGroup]) -> Option<bool> {
+        let name = self.management_group_name()?;
+        Some(groups.iter().any(|group| *group.0 == *name))
     }
 
     /// What lies below `self` on the way to `other`: empty for the same scope, `None` if `other`
@@ -120,15 +132,24 @@ impl FromStr for Scope {
             };
         }
         let broken = |segment: &str| {
-            segment.is_empty()
-                || segment.chars().any(|c| c.is_control())
-                || segment.trim() != segment
+            if segment.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return segment.is_empty();
+            }
+            segment.chars().any(|c| c.is_control()) || segment.trim() != segment
         };
         if path.split('/').any(broken) {
             return Err(ScopeError::BadSegment);
         }
-        let folded: String = path.chars().map(fold).collect();
-        Ok(Self(format!("/{folded}").into()))
+        let mut folded = String::with_capacity(path.len() + 1);
+        folded.push('/');
+        if path.is_ascii() {
+            // Nearly all are.
+            folded.push_str(path);
+            folded.make_ascii_lowercase();
+        } else {
+            folded.extend(path.chars().map(fold));
+        }
+        Ok(Self(folded.into()))
     }
 }
 

@@ -19,7 +19,7 @@ pub(in crate::assignments) fn apply(
     data: &mut RoleData,
     report: &mut LoadReport,
 ) -> Result<(), Vec<(PathBuf, OverlayErrors)>> {
-    let exported: HashSet<AssignmentId> = data.role_assignments.iter().map(|one| one.id).collect();
+    let exported = exported(&overlays, data);
     let mut names = HashSet::new();
     let roles = Roles::of(data);
     let mut problems = Vec::new();
@@ -64,6 +64,21 @@ pub(in crate::assignments) fn apply(
     }
 }
 
+/// The names of exported assignments that overlays give to theirs.
+fn exported(overlays: &[(PathBuf, Overlay)], data: &RoleData) -> HashSet<AssignmentId> {
+    let given = overlays
+        .iter()
+        .flat_map(|(_, overlay)| &overlay.role_assignments);
+    let given: HashSet<AssignmentId> = given.map(|one| one.id).collect();
+    present(data, |id| given.contains(id))
+}
+
+/// The names of assignments in the data that are wanted: an overlay names a few of a million.
+fn present(data: &RoleData, wanted: impl Fn(&AssignmentId) -> bool) -> HashSet<AssignmentId> {
+    let names = data.role_assignments.iter().map(|one| one.id);
+    names.filter(wanted).collect()
+}
+
 /// Role definitions by display name, which need not be unique.
 struct Roles(HashMap<Box<str>, Vec<RoleDefinitionId>>);
 
@@ -101,7 +116,7 @@ impl Roles {
 }
 
 fn note_orphans(data: &RoleData, report: &mut LoadReport) {
-    let known: HashSet<AssignmentId> = data.role_assignments.iter().map(|one| one.id).collect();
+    let known = present(data, |id| data.overlay_conditions.contains_key(id));
     let mut orphans: Vec<_> = data
         .overlay_conditions
         .iter()

@@ -5,13 +5,14 @@
 //! `null` means missing everywhere.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::principal::Guid;
 use crate::rbac::{ConditionText, Permission, Scope};
 
 use super::error::EntryError;
 use super::time;
-use crate::json::{Json, Object, shorten};
+use crate::json::{Members, Tree, shorten};
 
 /// What a GUID looks like, for errors.
 pub(super) const EXPECTED_GUID: &str = "a GUID such as `0d9f8a7b-6c5d-4e3f-9a2b-1c0d9e8f7a6b`";
@@ -24,24 +25,24 @@ const ANOTHER_TEXT: &str = "another text";
 pub(super) struct Fields<'a> {
     /// Where in the entry this object is, such as `permissions[0].`; empty for the entry itself.
     prefix: String,
-    outer: &'a Object,
-    nested: Option<&'a Object>,
+    outer: &'a Members<'a>,
+    nested: Option<&'a Members<'a>>,
 }
 
 impl<'a> Fields<'a> {
     /// Views an entry.
-    pub(super) fn of_entry(json: &'a Json) -> Result<Self, EntryError> {
+    pub(super) fn of_entry(json: &'a Tree<'a>) -> Result<Self, EntryError> {
         let mut fields = Self::of_object(json, String::new())?;
         fields.nested = match fields.find_outer("properties")? {
             None => None,
-            Some(Json::Object(object)) => Some(object),
+            Some(Tree::Object(object)) => Some(object),
             Some(other) => return Err(fields.wrong("properties", "an object", other.kind())),
         };
         Ok(fields)
     }
 
-    fn of_object(json: &'a Json, prefix: String) -> Result<Self, EntryError> {
-        let Json::Object(outer) = json else {
+    fn of_object(json: &'a Tree<'a>, prefix: String) -> Result<Self, EntryError> {
+        let Tree::Object(outer) = json else {
             return Err(EntryError::NotAnObject(json.kind()));
         };
         Ok(Self {
@@ -53,7 +54,8 @@ impl<'a> Fields<'a> {
 
     /// Whether the field is written at all, be it as null.
     pub(super) fn has(&self, name: &str) -> bool {
-        let written = |object: &Object| object.keys().any(|key| key.eq_ignore_ascii_case(name));
+        let written =
+            |object: &Members<'_>| object.iter().any(|(key, _)| key.eq_ignore_ascii_case(name));
         written(self.outer) || self.nested.is_some_and(written)
     }
 
@@ -62,11 +64,11 @@ impl<'a> Fields<'a> {
         self.find(name).map(|found| found.is_some())
     }
 
-    fn find_outer(&self, name: &str) -> Result<Option<&'a Json>, EntryError> {
+    fn find_outer(&self, name: &str) -> Result<Option<&'a Tree<'a>>, EntryError> {
         member(self.outer, name).map_err(|()| EntryError::Ambiguous(self.path(name)))
     }
 
-    fn find(&self, name: &str) -> Result<Option<&'a Json>, EntryError> {
+    fn find(&self, name: &str) -> Result<Option<&'a Tree<'a>>, EntryError> {
         let ambiguous = || EntryError::Ambiguous(self.path(name));
         let nested = match self.nested {
             Some(object) => member(object, name).map_err(|()| ambiguous())?,
@@ -93,8 +95,8 @@ impl<'a> Fields<'a> {
             .transpose()
     }
 
-    fn as_text(&self, name: &str, json: &'a Json) -> Result<&'a str, EntryError> {
-        if let Json::String(text) = json {
+    fn as_text(&self, name: &str, json: &'a Tree<'a>) -> Result<&'a str, EntryError> {
+        if let Tree::String(text) = json {
             return Ok(text);
         }
         Err(self.wrong(name, "a text", json.kind()))
@@ -155,7 +157,7 @@ impl<'a> Fields<'a> {
     pub(super) fn flag(&self, name: &str) -> Result<bool, EntryError> {
         match self.find(name)? {
             None => Ok(false),
-            Some(&Json::Bool(value)) => Ok(value),
+            Some(&Tree::Bool(value)) => Ok(value),
             Some(other) => Err(self.wrong(name, "`true` or `false`", other.kind())),
         }
     }
@@ -169,10 +171,10 @@ impl<'a> Fields<'a> {
     }
 
     /// The items of a list; missing is empty.
-    pub(super) fn list(&self, name: &str) -> Result<&'a [Json], EntryError> {
+    pub(super) fn list(&self, name: &str) -> Result<&'a [Tree<'a>], EntryError> {
         match self.find(name)? {
             None => Ok(&[]),
-            Some(Json::Array(items)) => Ok(items),
+            Some(Tree::Array(items)) => Ok(items),
             // `ConvertTo-Json` without `-Depth` flattens deeper lists into one text.
             Some(other) => Err(self.wrong(
                 name,
@@ -184,7 +186,7 @@ impl<'a> Fields<'a> {
 
     /// The objects of a list; missing is empty.
     pub(super) fn objects(&self, name: &str) -> Result<Vec<Self>, EntryError> {
-        let item = |(index, json): (usize, &'a Json)| {
+        let item = |(index, json): (usize, &'a Tree<'a>)| {
             let field = format!("{name}[{index}]");
             Self::of_object(json, format!("{}.", self.path(&field))).map_err(|_| {
                 self.wrong(
@@ -198,7 +200,7 @@ impl<'a> Fields<'a> {
     }
 
     fn patterns(&self, name: &str) -> Result<Vec<Box<str>>, EntryError> {
-        let item = |(index, json): (usize, &'a Json)| {
+        let item = |(index, json): (usize, &'a Tree<'a>)| {
             self.as_text(&format!("{name}[{index}]"), json)
                 .map(Box::from)
         };
@@ -228,7 +230,7 @@ impl<'a> Fields<'a> {
         }
         Ok(Some(ConditionText {
             text: text.unwrap_or("").trim().into(),
-            version: version.map(Box::from),
+            version: version.map(Arc::from),
         }))
     }
 
@@ -281,13 +283,13 @@ impl<'a> Fields<'a> {
 }
 
 /// A member by its name without case; null is none. `Err` if there are several.
-pub(super) fn member<'a>(object: &'a Object, name: &str) -> Result<Option<&'a Json>, ()> {
+pub(super) fn member<'a>(object: &'a Members<'_>, name: &str) -> Result<Option<&'a Tree<'a>>, ()> {
     let mut named = object
         .iter()
         .filter(|(key, _)| key.eq_ignore_ascii_case(name))
         .map(|(_, value)| value);
     match (named.next(), named.next()) {
         (Some(_), Some(_)) => Err(()),
-        (first, _) => Ok(first.filter(|value| **value != Json::Null)),
+        (first, _) => Ok(first.filter(|value| !matches!(value, Tree::Null))),
     }
 }

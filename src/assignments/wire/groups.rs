@@ -10,17 +10,17 @@ use crate::principal::{Guid, ObjectId};
 
 use super::error::{EntryError, Place, WireError};
 use super::fields::{EXPECTED_GUID, member};
-use crate::json::{Json, Object, shorten};
+use crate::json::{Members, Tree, shorten};
 
 /// Whether this is a groups file: a member is named by a GUID.
-pub(super) fn is_groups(object: &Object) -> bool {
-    object.keys().any(|key| key.parse::<Guid>().is_ok())
+pub(super) fn is_groups(object: &Members<'_>) -> bool {
+    object.iter().any(|(key, _)| key.parse::<Guid>().is_ok())
 }
 
 /// Reads one member; `None` if its groups are unknown.
 pub(super) fn read(
     name: &str,
-    value: &Json,
+    value: &Tree<'_>,
 ) -> Result<Option<(ObjectId, Vec<ObjectId>)>, WireError> {
     let refuse = |error| WireError::Entry {
         place: Place::Member(shorten(name).into()),
@@ -29,13 +29,13 @@ pub(super) fn read(
     let principal = name
         .parse()
         .map_err(|_| refuse(wrong("name", EXPECTED_GUID, "another text")))?;
-    if *value == Json::Null {
+    if matches!(value, Tree::Null) {
         return Ok(None);
     }
     let items = list(value).map_err(refuse)?;
-    let group = |(index, json): (usize, &Json)| {
+    let group = |(index, json): (usize, &Tree<'_>)| {
         let bad = |found| wrong(&format!("[{index}]"), EXPECTED_GUID, found);
-        let Json::String(text) = json else {
+        let Tree::String(text) = json else {
             return Err(bad(json.kind()));
         };
         text.parse().map_err(|_| bad("another text"))
@@ -48,21 +48,21 @@ pub(super) fn read(
     Ok(Some((principal, groups)))
 }
 
-fn list(value: &Json) -> Result<&[Json], EntryError> {
-    if let Json::Array(items) = value {
+fn list<'a>(value: &'a Tree<'a>) -> Result<&'a [Tree<'a>], EntryError> {
+    if let Tree::Array(items) = value {
         return Ok(items);
     }
-    let Json::Object(answer) = value else {
+    let Tree::Object(answer) = value else {
         let expected = "a list of group object ids or Graph's `{\"value\": […]}`";
         return Err(wrong("value", expected, value.kind()));
     };
     // SECURITY: a missing group could let a deny assignment pass.
-    if member(answer, "@odata.nextLink") != Ok(None) {
+    if !matches!(member(answer, "@odata.nextLink"), Ok(None)) {
         let expected = "the whole answer, without a next page";
         return Err(wrong("@odata.nextLink", expected, "a next page"));
     }
     match member(answer, "value") {
-        Ok(Some(Json::Array(items))) => Ok(items),
+        Ok(Some(Tree::Array(items))) => Ok(items),
         Ok(Some(other)) => Err(wrong("value", "a list", other.kind())),
         Ok(None) => Err(wrong("value", "a list", "nothing")),
         Err(()) => Err(EntryError::Ambiguous("value".into())),

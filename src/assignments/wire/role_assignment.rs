@@ -3,6 +3,7 @@
 use crate::principal::ObjectId;
 use crate::rbac::{AssignmentId, Origin, RoleAssignment, RoleDefinitionId};
 
+use super::Scopes;
 use super::error::EntryError;
 use super::fields::{EXPECTED_GUID, Fields};
 
@@ -11,7 +12,7 @@ use super::fields::{EXPECTED_GUID, Fields};
 /// Whether the principal is deleted is known from PowerShell's `ObjectType` `Unknown` alone. The
 /// empty `principalName` that `az` writes for a deleted principal is no proof, as it also writes
 /// it for principals that the exporting user may not read, so it turns no assignment off.
-pub(super) fn read(fields: &Fields<'_>) -> Result<RoleAssignment, EntryError> {
+pub(super) fn read(fields: &Fields<'_>, scopes: &mut Scopes) -> Result<RoleAssignment, EntryError> {
     let powershell = ["objectId", "roleAssignmentId", "roleAssignmentName"]
         .iter()
         .any(|field| fields.has(field));
@@ -34,7 +35,7 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<RoleAssignment, EntryError> {
             .map(AssignmentId)
             .ok_or_else(|| fields.missing(name, EXPECTED_GUID))?,
         origin: Origin::Azure,
-        scope: fields.scope()?,
+        scope: scopes.read(fields)?,
         principal: ObjectId(principal),
         role_definition: role_definition(fields)?,
         condition: fields.condition()?,

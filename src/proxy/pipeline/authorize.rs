@@ -146,9 +146,7 @@ impl Pipeline {
         let Gathered {
             entitlements,
             known,
-        } = self
-            .assignments
-            .entitlements(&in_force.set, claims, vault)?;
+        } = in_force.entitlements(claims, vault)?;
         let result = if known {
             CacheResult::Hit
         } else {
