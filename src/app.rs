@@ -260,10 +260,11 @@ fn service(
     let pipeline = Arc::clone(pipeline);
     move |peer, request| {
         let in_flight = counters.request();
-        let answer = Arc::clone(&pipeline).answer(peer, request);
+        let pipeline = Arc::clone(&pipeline);
+        // The long future is made where it stays.
         Box::pin(async move {
             let _in_flight = in_flight;
-            answer.await
+            pipeline.answer(peer, request).await
         })
     }
 }

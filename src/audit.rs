@@ -30,8 +30,8 @@
 //! that waits and then its own decision, in one call of the system; that is how it goes with a
 //! healthy file. Otherwise it queues its line and waits for a receipt: from whoever is writing just
 //! then, or from the thread. Prompt is a regular file with room before its rotation, with nothing
-//! broken off and nothing to be tried again, in which no write took longer than 20 ms in the last
-//! five seconds. Standard output, pipes and devices never are: whoever reads them may not.
+//! broken off and nothing to be tried again, in which no write took longer than a quarter of a
+//! second in the last five. Standard output, pipes and devices never are: whoever reads them may not.
 //!
 //! A decision waits for its line to be taken by the system and for nothing but that, so a slow sink
 //! delays requests and a dead one refuses them. **A disk that hangs** holds whoever is writing: if

@@ -201,7 +201,7 @@ impl Authenticator {
         let Some((name, trusted)) = self.issuers.get_key_value(issuer) else {
             return Err(TokenDefect::Internal.into());
         };
-        let result = self.judge(trusted, token.expose()).await;
+        let result = self.judge(trusted, token).await;
         let verdict = result.as_ref().map(|_| ()).map_err(|error| error.detail);
         self.events.token_judged(name, verdict);
         result
@@ -219,22 +219,26 @@ impl Authenticator {
         }
     }
 
-    async fn judge(&self, issuer: &TrustedIssuer, token: &str) -> Result<Arc<Caller>, AuthnError> {
+    async fn judge(
+        &self,
+        issuer: &TrustedIssuer,
+        token: &BearerToken,
+    ) -> Result<Arc<Caller>, AuthnError> {
         // Before anything is done with it, hashing included.
-        if token.len() > MAX_TOKEN_BYTES {
+        if token.expose_bytes().len() > MAX_TOKEN_BYTES {
             return Err(TokenDefect::TooLarge.into());
         }
         let now = self.clock.now();
         // SECURITY: before the cache: keys that are too old vouch for nothing, cached or not.
         let keys = issuer.usable_keys(now)?;
         let policy = &issuer.policy;
-        let cache_key = issuer.fingerprint.key(&policy.name, token);
+        let cache_key = issuer.fingerprint.key(&policy.name, token.expose_bytes());
         let (lookup, known) = self.cache.find(cache_key, &keys, now, policy.skew);
         self.events.cache_consulted(lookup);
         if let Some(caller) = known {
             return Ok(caller);
         }
-        let unverified = Unverified::parse(token)?;
+        let unverified = Unverified::parse(token.expose())?;
         let key = match keys.get(unverified.kid()) {
             Some(key) => Arc::clone(key),
             // On the heap, since few requests come here and all would carry its room.

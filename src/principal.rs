@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use thiserror::Error;
@@ -176,17 +176,29 @@ pub struct Workload {
 /// SECURITY: its existence means that signature, issuer, audience, tenant and time were checked;
 /// only [`crate::authn`] makes one.
 #[derive(Clone, Debug)]
-pub struct Caller(Claims);
+pub struct Caller {
+    claims: Claims,
+    alias: OnceLock<[u8; 8]>,
+}
 
 impl Caller {
     /// Vouches for `claims`.
     pub(crate) const fn vouched(claims: Claims) -> Self {
-        Self(claims)
+        Self {
+            claims,
+            alias: OnceLock::new(),
+        }
     }
 
     /// What the token says.
     pub const fn claims(&self) -> &Claims {
-        &self.0
+        &self.claims
+    }
+
+    /// What decision records call the token. `make` says it, and is asked once for all requests
+    /// with the same token.
+    pub fn alias(&self, make: impl FnOnce() -> [u8; 8]) -> [u8; 8] {
+        *self.alias.get_or_init(make)
     }
 }
 

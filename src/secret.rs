@@ -29,13 +29,13 @@ impl BearerToken {
     ///
     /// # Errors
     /// [`InvalidHeaderValue`] for a text that cannot stand in a header.
-    pub fn of_header(value: &HeaderValue, token: &str) -> Result<Self, InvalidHeaderValue> {
+    pub fn of_header(value: &HeaderValue, token: &[u8]) -> Result<Self, InvalidHeaderValue> {
         let usual = value.as_bytes().strip_prefix(SCHEME.as_bytes());
-        if usual == Some(token.as_bytes()) {
-            Ok(Self::sensitive(value.clone()))
-        } else {
-            Self::new(token)
+        if usual == Some(token) {
+            return Ok(Self::sensitive(value.clone()));
         }
+        let text = [SCHEME.as_bytes(), token].concat();
+        HeaderValue::try_from(text).map(Self::sensitive)
     }
 
     fn sensitive(mut header: HeaderValue) -> Self {
@@ -46,9 +46,13 @@ impl BearerToken {
 
     /// The token itself: for checking its signature and for sending it to the vault, nothing else.
     pub fn expose(&self) -> &str {
-        let token = self.0.as_bytes().get(SCHEME.len()..).unwrap_or_default();
-        // INVARIANT: made from text in both constructors.
-        str::from_utf8(token).unwrap_or_default()
+        // What is not text is no token: it fails every check.
+        str::from_utf8(self.expose_bytes()).unwrap_or_default()
+    }
+
+    /// The same as bytes: for finding a token again.
+    pub fn expose_bytes(&self) -> &[u8] {
+        self.0.as_bytes().get(SCHEME.len()..).unwrap_or_default()
     }
 
     /// The value of the `Authorization` header that carries it.
@@ -78,7 +82,7 @@ mod tests {
     fn a_token_is_sent_with_the_usual_scheme_however_it_came() {
         for spelled in ["Bearer a.b.c", "bearer a.b.c", "BEARER a.b.c"] {
             let token =
-                BearerToken::of_header(&HeaderValue::from_static(spelled), "a.b.c").unwrap();
+                BearerToken::of_header(&HeaderValue::from_static(spelled), b"a.b.c").unwrap();
             assert_eq!(token.expose(), "a.b.c");
             assert_eq!(token.header(), "Bearer a.b.c");
         }

@@ -35,9 +35,10 @@ const LINGER: Duration = Duration::from_millis(20);
 pub(super) const THREAD: &str = "audit";
 
 /// How long a sink may take before it counts as slow, and for how long it then does: a disk that
-/// hangs holds up one request, not one after the other.
+/// hangs holds up one request, not one after the other. Longer than a busy machine or a quota of
+/// processor time keeps a thread waiting, which is not the sink's doing.
 const PATIENCE: Patience = Patience {
-    write: Duration::from_millis(20),
+    write: Duration::from_millis(250),
     pause: Duration::from_secs(5),
 };
 

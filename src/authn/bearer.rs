@@ -6,6 +6,7 @@
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use memchr::{memchr, memchr_iter};
 use thiserror::Error;
 
 use super::error::{AuthnError, TokenDefect};
@@ -80,12 +81,18 @@ pub fn bearer(headers: &HeaderMap) -> Result<BearerToken, BearerError> {
     if values.next().is_some() {
         return Err(BearerError::Repeated);
     }
-    let text = value.to_str().map_err(|_| BearerError::Scheme)?;
-    let (scheme, token) = text.split_once(' ').ok_or(BearerError::Scheme)?;
-    if scheme.eq_ignore_ascii_case("pop") || scheme.eq_ignore_ascii_case("mtls_pop") {
+    let text = value.as_bytes();
+    if !text.is_ascii() {
+        return Err(BearerError::Scheme);
+    }
+    let (scheme, token) = memchr(b' ', text)
+        .and_then(|space| text.split_at_checked(space))
+        .and_then(|(scheme, rest)| Some((scheme, rest.get(1..)?)))
+        .ok_or(BearerError::Scheme)?;
+    if scheme.eq_ignore_ascii_case(b"pop") || scheme.eq_ignore_ascii_case(b"mtls_pop") {
         return Err(BearerError::ProofOfPossession);
     }
-    if !scheme.eq_ignore_ascii_case("bearer") {
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
         return Err(BearerError::Scheme);
     }
     if token.len() > MAX_TOKEN_BYTES {
@@ -96,23 +103,28 @@ pub fn bearer(headers: &HeaderMap) -> Result<BearerToken, BearerError> {
     BearerToken::of_header(value, token).map_err(|_| BearerError::Malformed)
 }
 
-fn check_compact(token: &str) -> Result<(), BearerError> {
+fn check_compact(token: &[u8]) -> Result<(), BearerError> {
     // All of it is looked at, which a compiler can turn into wide comparisons.
-    let plain = token.bytes().fold(true, |plain, byte| {
+    let plain = token.iter().fold(true, |plain, &byte| {
         plain & (is_base64url(byte) | (byte == b'.'))
     });
     if !plain {
         return Err(BearerError::Malformed);
     }
-    let mut parts = 0;
-    let mut whole = true;
-    for part in token.splitn(6, '.') {
-        parts += 1;
-        whole &= !part.is_empty();
-    }
-    match parts {
-        3 if whole => Ok(()),
-        5 => Err(BearerError::Encrypted),
+    let mut dots = memchr_iter(b'.', token);
+    match (
+        dots.next(),
+        dots.next(),
+        dots.next(),
+        dots.next(),
+        dots.next(),
+    ) {
+        (Some(first), Some(second), None, None, None) => {
+            let last = token.len().saturating_sub(1);
+            let whole = first > 0 && second > first + 1 && second < last;
+            whole.then_some(()).ok_or(BearerError::Malformed)
+        }
+        (Some(_), Some(_), Some(_), Some(_), None) => Err(BearerError::Encrypted),
         _ => Err(BearerError::Malformed),
     }
 }

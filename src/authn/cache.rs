@@ -39,8 +39,8 @@ impl Fingerprint {
         Self(sha256(&[format!("{issuer:?}").as_bytes()]))
     }
 
-    pub(super) fn key(&self, issuer_name: &str, token: &str) -> CacheKey {
-        CacheKey(sha256(&[&self.0, issuer_name.as_bytes(), token.as_bytes()]))
+    pub(super) fn key(&self, issuer_name: &str, token: &[u8]) -> CacheKey {
+        CacheKey(sha256(&[&self.0, issuer_name.as_bytes(), token]))
     }
 }
 
@@ -204,9 +204,9 @@ mod tests {
     #[test]
     fn keys_of_entries_cover_configuration_issuer_and_token() {
         let (one, two) = (Fingerprint([1; 32]), Fingerprint([2; 32]));
-        assert_eq!(one.key("a", "bc"), one.key("a", "bc"));
-        assert_ne!(one.key("a", "bc"), two.key("a", "bc"));
-        assert_ne!(one.key("a", "bc"), one.key("ab", "c"));
-        assert_ne!(one.key("a", "bc"), one.key("a", "bC"));
+        assert_eq!(one.key("a", b"bc"), one.key("a", b"bc"));
+        assert_ne!(one.key("a", b"bc"), two.key("a", b"bc"));
+        assert_ne!(one.key("a", b"bc"), one.key("ab", b"c"));
+        assert_ne!(one.key("a", b"bc"), one.key("a", b"bC"));
     }
 }

@@ -46,41 +46,6 @@ const NOT_PER_CONNECTION: [&str; 5] = [
     "transfer-encoding",
 ];
 
-/// What a client may tell the vault, besides `x-ms-*`.
-///
-/// `commandname` and `parametersetname` are what the Azure CLI adds.
-const TO_VAULT: [&str; 13] = [
-    "accept",
-    "accept-encoding",
-    "accept-language",
-    "content-type",
-    "user-agent",
-    "if-match",
-    "if-modified-since",
-    "if-none-match",
-    "if-unmodified-since",
-    "commandname",
-    "parametersetname",
-    "traceparent",
-    "tracestate",
-];
-
-/// Headers about one connection (RFC 9110 §7.6.1), and those that an answer of a vault must not
-/// bring to a client of ours.
-const NOT_TO_CLIENT: [&str; 11] = [
-    "alt-svc",
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "set-cookie",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
 /// Which role assignment the vault decided by.
 const RBAC_ASSIGNMENT_ID: &str = "x-ms-keyvault-rbac-assignment-id";
 
@@ -270,7 +235,29 @@ pub fn of_question(token: &BearerToken, host: &HeaderValue) -> HeaderMap {
 fn is_for_vault(name: &HeaderName) -> bool {
     let name = name.as_str();
     let azure = name.starts_with("x-ms-") && !name.starts_with("x-ms-keyvault-");
-    azure || TO_VAULT.contains(&name)
+    azure || may_be_told_to_vault(name)
+}
+
+/// What a client may tell the vault, besides `x-ms-*`.
+///
+/// `commandname` and `parametersetname` are what the Azure CLI adds.
+fn may_be_told_to_vault(name: &str) -> bool {
+    matches!(
+        name,
+        "accept"
+            | "accept-encoding"
+            | "accept-language"
+            | "content-type"
+            | "user-agent"
+            | "if-match"
+            | "if-modified-since"
+            | "if-none-match"
+            | "if-unmodified-since"
+            | "commandname"
+            | "parametersetname"
+            | "traceparent"
+            | "tracestate"
+    )
 }
 
 /// The headers of an answer that the client may have.
@@ -305,10 +292,29 @@ pub fn to_client(vault: &HeaderMap) -> Result<ClientHeaders, AnswerHeaderError> 
 }
 
 fn is_for_client(name: &str) -> bool {
-    !NOT_TO_CLIENT.contains(&name)
+    !is_not_for_client(name)
         && name != RBAC_ASSIGNMENT_ID
         && name != RBAC_CACHE
         && !name.starts_with(OUR_PREFIX)
+}
+
+/// Headers about one connection (RFC 9110 §7.6.1), and those that an answer of a vault must not
+/// bring to a client of ours.
+fn is_not_for_client(name: &str) -> bool {
+    matches!(
+        name,
+        "alt-svc"
+            | "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "set-cookie"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
 }
 
 /// The headers that `Connection` says belong to one connection.

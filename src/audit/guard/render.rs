@@ -91,7 +91,10 @@ fn put_caller(line: &mut Object, log: &AuditLog, caller: &Caller, groups: Option
     line.label("idtyp", claims.kind.as_label());
     line.cut((CALLER, "issuer"), Some(&claims.issuer_name), NAME_BYTES);
     match claims.token_id.as_deref() {
-        Some(id) => line.hex("token_id", "hmac:", &log.token_name(id)),
+        Some(id) => {
+            let name = caller.alias(|| log.token_name(id));
+            line.hex("token_id", "hmac:", &name);
+        }
         None => line.label("token_id", None),
     }
     line.label("via", "bearer");

@@ -246,7 +246,10 @@ fn many_threads_lose_no_line_and_no_number() {
 
 #[test]
 fn many_threads_lose_no_line_while_the_sink_changes_its_mind() {
-    let (stage, log) = prompt(Limits::DEFAULT);
+    let (stage, log) = prompt(Limits {
+        handover: LONG,
+        ..Limits::DEFAULT
+    });
     let storming = Arc::new(());
     let weather = thread::spawn({
         let (stage, storming) = (Arc::clone(&stage), Arc::downgrade(&storming));

@@ -8,7 +8,7 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -82,7 +82,10 @@ impl Lane {
             {
                 *connection = None;
             }
-            answer.as_mut().poll(cx)
+            // Only the connection brings the answer, so there is nobody to be woken by.
+            answer
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
         })
         .await?;
         let mut response = response.map(|incoming| VaultBody {
@@ -124,13 +127,16 @@ impl Body for VaultBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
-        // Asking is what makes the connection read on.
-        let mut frame = Pin::new(&mut this.incoming).poll_frame(cx);
-        if frame.is_pending()
-            && let Some((lane, _)) = &mut this.lane
-        {
+        let Some((lane, _)) = &mut this.lane else {
+            return Pin::new(&mut this.incoming).poll_frame(cx);
+        };
+        // Only the connection brings frames, so there is nobody to be woken by; and asking is what
+        // makes it read on.
+        let mut nobody = Context::from_waker(Waker::noop());
+        let mut frame = Pin::new(&mut this.incoming).poll_frame(&mut nobody);
+        if frame.is_pending() {
             lane.drive(cx);
-            frame = Pin::new(&mut this.incoming).poll_frame(cx);
+            frame = Pin::new(&mut this.incoming).poll_frame(&mut nobody);
         }
         let frame = ready!(frame);
         match &frame {

@@ -74,7 +74,11 @@ impl Pool {
             }
         }
         // On the heap, since few requests come here and all would carry its room.
-        let stream = Box::pin(self.connector.connect()).await?;
+        Box::pin(self.fresh_lane()).await
+    }
+
+    async fn fresh_lane(&self) -> Result<Box<Lane>, NoLane> {
+        let stream = self.connector.connect().await?;
         Ok(Lane::open(&self.settings, stream).await?)
     }
 
