@@ -85,6 +85,8 @@ pub(crate) struct Order {
     /// How long to warm up.
     pub(crate) warm_up: f64,
     pub(crate) vault_address: SocketAddr,
+    /// The core that the proxy has to itself, if it has one.
+    pub(crate) core: Option<usize>,
     /// The process ids of the proxy and the vault.
     pub(crate) proxy: u32,
     pub(crate) vault: u32,
@@ -101,7 +103,8 @@ pub(crate) struct Clocks {
     pub(crate) vault_cpu: f64,
     /// CPU time of the load itself, seconds.
     pub(crate) load_cpu: f64,
-    /// CPU time of everything else on the machine, seconds.
+    /// CPU time of everything else on the proxy's core, or on the machine if it has none of its own,
+    /// seconds.
     pub(crate) other_cpu: f64,
 }
 
@@ -266,14 +269,14 @@ async fn round(order: Order) -> Result<Round, Failure> {
     let (proxy, vault) = (Family::of(order.proxy)?, Family::of(order.vault)?);
     let own = Family::of(std::process::id())?;
     let families = [&proxy, &vault, &own];
-    let before = Reading::take(families)?;
+    let before = Reading::take(families, order.core)?;
     clients.enter(Phase::Measure);
     tokio::select! {
         () = tokio::time::sleep(Duration::from_secs_f64(order.seconds)) => {}
         () = clients.exhausted.notified() => {}
     }
     clients.enter(Phase::Over);
-    let after = Reading::take(families)?;
+    let after = Reading::take(families, order.core)?;
     let mut tally = Tally::default();
     let last = async {
         while let Some(one) = tasks.join_next().await {
@@ -295,30 +298,32 @@ struct Reading {
     proxy: f64,
     vault: f64,
     load: f64,
-    machine: f64,
+    others: f64,
 }
 
 impl Reading {
-    fn take([proxy, vault, load]: [&Family; 3]) -> Result<Self, Failure> {
+    fn take([proxy, vault, load]: [&Family; 3], core: Option<usize>) -> Result<Self, Failure> {
+        let (proxy, vault, load) = (proxy.cpu()?, vault.cpu()?, load.cpu()?);
+        let ours = match core {
+            Some(_) => proxy,
+            None => proxy + vault + load,
+        };
         Ok(Self {
             at: Instant::now(),
-            proxy: proxy.cpu()?,
-            vault: vault.cpu()?,
-            load: load.cpu()?,
-            machine: machine::busy()?,
+            proxy,
+            vault,
+            load,
+            others: machine::busy(core)? - ours,
         })
     }
 
     fn since(&self, before: &Self) -> Clocks {
-        let (cpu, vault_cpu) = (self.proxy - before.proxy, self.vault - before.vault);
-        let load_cpu = self.load - before.load;
-        let ours = cpu + vault_cpu + load_cpu;
         Clocks {
             seconds: self.at.duration_since(before.at).as_secs_f64(),
-            cpu,
-            vault_cpu,
-            load_cpu,
-            other_cpu: (self.machine - before.machine - ours).max(0.0),
+            cpu: self.proxy - before.proxy,
+            vault_cpu: self.vault - before.vault,
+            load_cpu: self.load - before.load,
+            other_cpu: (self.others - before.others).max(0.0),
         }
     }
 }

@@ -72,10 +72,12 @@ fn fields(pid: u32) -> Result<(f64, Option<u32>), Failure> {
     Ok((seconds(times)?, parent))
 }
 
-/// CPU time that all cores have worked so far, in seconds.
-pub(crate) fn busy() -> Result<f64, Failure> {
+/// CPU time that this core, or all of them, have worked so far, in seconds.
+pub(crate) fn busy(core: Option<usize>) -> Result<f64, Failure> {
     let text = fs::read_to_string("/proc/stat")?;
-    let line = text.lines().next().ok_or("an empty /proc/stat")?;
+    let name = core.map_or_else(|| "cpu ".to_owned(), |core| format!("cpu{core} "));
+    let line = text.lines().find(|line| line.starts_with(&name));
+    let line = line.ok_or("an odd /proc/stat")?;
     // user, nice, system, idle, iowait, irq, softirq, steal
     let times = line.split_whitespace().skip(1).take(8);
     let worked = times

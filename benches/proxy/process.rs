@@ -45,6 +45,11 @@ impl Placement {
         })
     }
 
+    /// The core that proxies have to themselves, if they have one.
+    pub(crate) fn proxy_core(&self) -> Option<usize> {
+        self.taskset.as_ref().map(|_| 0)
+    }
+
     /// What was decided, for the report.
     pub(crate) const fn describe(&self) -> &'static str {
         match (&self.taskset, &self.chrt) {

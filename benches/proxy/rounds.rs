@@ -56,8 +56,9 @@ pub(crate) struct Plan {
     /// Measure size, memory and start of Portcullis instead
     #[arg(long)]
     footprint: bool,
-    /// Measure instead what new role data cost the requests that are under way
-    #[arg(long, conflicts_with = "footprint")]
+    /// Measure instead what new role data cost the requests that are under way; not together with
+    /// --first, under which threads of equal rank do not make way for each other
+    #[arg(long, conflicts_with_all = ["footprint", "first"])]
     swap: bool,
     /// Where the results go as JSON; what else is in the file stays
     #[arg(long)]
@@ -196,6 +197,7 @@ pub(crate) fn order(
         expected: target.kind.expected(scenario),
         seconds: plan.seconds,
         warm_up: WARM_UP,
+        core: around.placement.proxy_core(),
         proxy: target.pid,
         vault_address: around.vault_address,
         vault: around.vault.id(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::gates::{Kind, Surroundings, Target, portcullis};
 use crate::load::{Order, Round};
+use crate::machine::Family;
 use crate::results::{Swap, middle};
 use crate::rounds::{self, Plan};
 use crate::scenario::Scenario;
@@ -18,6 +19,9 @@ use crate::{Failure, say};
 
 /// From one export to the next. Portcullis waits 50 ms for files to come to rest.
 const BETWEEN: Duration = Duration::from_millis(300);
+
+/// CPU time that a process which does nothing stays below meanwhile, seconds.
+const IDLE: f64 = 0.015;
 
 /// How long a client rests between requests, seconds.
 const PAUSE: f64 = 0.004;
@@ -40,6 +44,7 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
     for _ in 0..plan.rounds {
         alone.push(rounds::load(&order, &around.placement)?);
         swapped.push(while_swapping(&order, &around)?);
+        settle(target.pid)?;
     }
     let swaps = started.loads()? - before;
     say(&format!(
@@ -59,6 +64,18 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
         swapped,
     });
     results.save(plan.out.as_deref())
+}
+
+/// Waits until the last load is done: until the process does nothing.
+fn settle(pid: u32) -> Result<(), Failure> {
+    let family = Family::of(pid)?;
+    loop {
+        let before = family.cpu()?;
+        thread::sleep(BETWEEN);
+        if family.cpu()? - before < IDLE {
+            return Ok(());
+        }
+    }
 }
 
 fn while_swapping(order: &Order, around: &Surroundings) -> Result<Round, Failure> {

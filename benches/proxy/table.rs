@@ -67,7 +67,7 @@ fn remarks(text: &mut String, one: &Measured) -> std::fmt::Result {
     if one.median.others > BUSY {
         writeln!(
             text,
-            "\nWarning: while {name} was measured, something else took up to {:.0} % of a core.",
+            "\nWarning: while {name} was measured, something else took up to {:.0} % of its core.",
             one.median.others * 100.0
         )?;
     }

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -39,25 +39,27 @@ pub(crate) fn server(
 
 /// A client that trusts the CA in this PEM file alone, TLS 1.2 and 1.3.
 pub(crate) fn client(ca: &Path, protocol: &[u8]) -> Result<ClientConfig, Failure> {
-    client_with(ca, protocol, BOTH)
+    client_with(ca, protocol, (BOTH, aws_lc_rs::default_provider()))
 }
 
-/// [`client`], TLS 1.3 only: whoever is asked, every round speaks the same.
+/// [`client`], TLS 1.3 and X25519 only: whoever is asked, every handshake costs the client's wish and
+/// not the server's.
 pub(crate) fn load_client(ca: &Path, protocol: &[u8]) -> Result<ClientConfig, Failure> {
-    client_with(ca, protocol, NEWER)
+    let mut provider = aws_lc_rs::default_provider();
+    provider.kx_groups = vec![aws_lc_rs::kx_group::X25519];
+    client_with(ca, protocol, (NEWER, provider))
 }
 
 fn client_with(
     ca: &Path,
     protocol: &[u8],
-    versions: &[&'static SupportedProtocolVersion],
+    (versions, provider): (&[&'static SupportedProtocolVersion], CryptoProvider),
 ) -> Result<ClientConfig, Failure> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(ca)? {
         roots.add(certificate?)?;
     }
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(versions)?
         .with_root_certificates(roots)
         .with_no_client_auth();
