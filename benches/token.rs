@@ -33,7 +33,7 @@ impl Setting {
         let signer = Signer::new()?;
         let directory = tempfile::tempdir()?;
         signer.write_keys(&directory.path().join("keys.json"))?;
-        let pool = (0..POOL).map(|number| Ok(BearerToken::new(signer.token(number)?)));
+        let pool = (0..POOL).map(|number| Ok(BearerToken::new(&signer.token(number)?)?));
         Ok(Self {
             runtime: Builder::new_current_thread().enable_all().build()?,
             directory,

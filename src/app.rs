@@ -126,17 +126,15 @@ impl App {
         let metrics = Arc::new(Metrics::new(&Names::from(&config), clock.now())?);
         let counted = Arc::clone(&metrics);
         let audit = AuditLog::open(&config.audit, move |event| counted.audit(event))?;
-        let counters = Arc::new(AuthnCounters::new(&config.issuers, Arc::clone(&metrics)));
-        let authenticator = Authenticator::new(&config.issuers, Arc::clone(&clock), counters)?;
-        let authenticator = Arc::new(authenticator);
+        let authenticator = Arc::new(authenticator(&config, &clock, &metrics)?);
         let scopes = config.vaults.iter().map(vault_scope).collect();
         let (publisher, assignments) = store::store(scopes, config.assignments.max_staleness);
         metrics.snapshot_max_staleness(config.assignments.max_staleness);
         let bound = bind(&config, &metrics).await?;
         let admin = AdminListener::bind(config.admin.address).await?;
-        let inspector = inspector(&config, &clock, &metrics);
         let workers = Workers::start(config.limits.worker_threads).map_err(StartError::Workers)?;
         let pipeline = Pipeline {
+            inspector: Arc::new(inspector(&config, &clock, &metrics)),
             clock: Arc::clone(&clock),
             table: Arc::new(VaultTable::new(&config.vaults)?),
             vaults: ways_to_vaults(&config, &bound)?,
@@ -146,7 +144,6 @@ impl App {
             metrics: Arc::clone(&metrics),
             extra_query_parameters: config.extra_query_parameters.into(),
             total_timeout: config.limits.total_timeout,
-            inspector: Arc::new(inspector),
             surroundings: Arc::new(surroundings(&config.deployment)),
             zone: config.deployment.zone,
         };
@@ -284,6 +281,15 @@ fn administer(
         drain: trigger,
         task,
     }
+}
+
+fn authenticator(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    metrics: &Arc<Metrics>,
+) -> Result<Authenticator, SetupError> {
+    let counters = AuthnCounters::new(&config.issuers, Arc::clone(metrics));
+    Authenticator::new(&config.issuers, Arc::clone(clock), Arc::new(counters))
 }
 
 fn inspector(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> Inspector {

@@ -151,15 +151,13 @@ pub(crate) fn order(
     target: Target,
     around: &Surroundings,
 ) -> Result<Order, Failure> {
-    let fresh = if scenario.has_new_tokens() {
-        Some(Fresh {
+    let fresh = scenario.has_new_tokens().then(|| {
+        Ok::<_, Failure>(Fresh {
             path: around.site.fresh_tokens(plan.tokens * plan.rounds)?,
             skip: plan.tokens * number,
             count: plan.tokens,
         })
-    } else {
-        None
-    };
+    });
     let connections = if scenario.is_http2() {
         plan.connections.div_ceil(plan.streams)
     } else {
@@ -192,7 +190,7 @@ pub(crate) fn order(
             | Scenario::Connect
             | Scenario::Resume => Some(around.site.reader_token.clone()),
         },
-        fresh,
+        fresh: fresh.transpose()?,
         pause: 0.0,
         expected: target.kind.expected(scenario),
         seconds: plan.seconds,

@@ -77,9 +77,7 @@ impl World {
     /// caller has, the decision.
     pub(crate) fn decide(&self, case: &Case, operation: Operation) -> Result<Decision, Failure> {
         let in_force = self.assignments.fresh(now())?;
-        let Gathered { entitlements, .. } =
-            self.assignments
-                .entitlements(&in_force.set, case.claims(), 0)?;
+        let Gathered { entitlements, .. } = in_force.entitlements(case.claims(), 0)?;
         Ok(decide(operation, &entitlements, &case.facts()))
     }
 }

@@ -85,6 +85,10 @@ impl<'text> Members<'text> {
 
 impl<'text> Names<'text> {
     /// Refuses a name that is among `members`, all of which have been let in here.
+    #[expect(
+        clippy::ptr_arg,
+        reason = "a borrowed name stays borrowed when it is kept"
+    )]
     pub(crate) fn admit<E: Error>(
         &mut self,
         name: &Cow<'text, str>,
@@ -223,7 +227,13 @@ mod tests {
     /// The tree as [`Json`] writes it, save numbers.
     fn written(tree: &Tree<'_>) -> String {
         match tree {
-            Tree::Array(items) => items.iter().map(written).fold("[".into(), |a, b| a + &b) + "]",
+            Tree::Array(items) => {
+                items
+                    .iter()
+                    .map(written)
+                    .fold(String::from("["), |a, b| a + &b)
+                    + "]"
+            }
             Tree::Bool(value) => value.to_string(),
             Tree::Null => "null".into(),
             Tree::Number => "0".into(),

@@ -94,7 +94,11 @@ impl Lane {
         });
         if response.body().is_end_stream() {
             // Nobody will read it.
-            poll_fn(|cx| Poll::Ready(response.body_mut().release(cx))).await;
+            poll_fn(|cx| {
+                response.body_mut().release(cx);
+                Poll::Ready(())
+            })
+            .await;
         }
         Ok(response)
     }
