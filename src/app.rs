@@ -346,17 +346,21 @@ async fn bind(
     Ok(bound)
 }
 
+/// The idle connections to a vault, shared out among the threads. A client with many streams is
+/// served by one of them, so each may keep a few in any case.
+fn idle_per_thread(limits: &Limits) -> usize {
+    const A_FEW: usize = 8;
+    let share = limits.pool_max_idle.div_ceil(limits.worker_threads);
+    share.max(A_FEW).min(limits.pool_max_idle)
+}
+
 fn ways_to_vaults(
     config: &Config,
     bound: &[(Arc<str>, BoundListener)],
 ) -> Result<Vec<GuardedVault>, StartError> {
     let own = OwnAddresses::new(bound.iter().map(|(_, listener)| listener.local_addr()));
     let limits = Limits {
-        // The vault's, shared out among the threads.
-        pool_max_idle: config
-            .limits
-            .pool_max_idle
-            .div_ceil(config.limits.worker_threads),
+        pool_max_idle: idle_per_thread(&config.limits),
         ..config.limits.clone()
     };
     let way = |vault: &config::Vault| {

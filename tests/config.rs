@@ -210,6 +210,7 @@ fn every_key_is_described_and_every_number_has_a_unit_and_limits() {
         if property["type"] == "integer" {
             let units = [
                 "_seconds",
+                "_threads",
                 "_milliseconds",
                 "_bytes",
                 "_connections",

@@ -99,7 +99,10 @@ impl Bench {
     }
 
     async fn judge_for(&self, issuer: &str, token: &str) -> Result<Arc<Caller>, AuthnError> {
-        let token = BearerToken::new(token).unwrap();
+        let Ok(token) = BearerToken::new(token) else {
+            // No header could bring it.
+            return Err(TokenDefect::Malformed.into());
+        };
         let judged = self.authenticator.authenticate(issuer, &token);
         tokio::time::timeout(PATIENCE, judged).await.unwrap()
     }

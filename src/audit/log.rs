@@ -83,6 +83,8 @@ pub(super) struct Status {
     spare: Arc<Semaphore>,
     lost: AtomicU64,
     failure: Mutex<Option<io::ErrorKind>>,
+    /// When the write under way began.
+    writing: Mutex<Option<std::time::Instant>>,
     events: Box<dyn Fn(AuditEvent) + Send + Sync>,
 }
 
@@ -144,6 +146,7 @@ impl AuditLog {
             spare: Arc::new(Semaphore::new(SPARE_SLOTS)),
             lost: AtomicU64::new(0),
             failure: Mutex::new(None),
+            writing: Mutex::new(None),
             events: Box::new(events),
         });
         let token_key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
@@ -189,6 +192,9 @@ impl AuditLog {
         let status = &self.shared.status;
         if let Some(kind) = status.failure() {
             return Err(AuditError::Write(kind).to_string());
+        }
+        if status.is_stuck() {
+            return Err("the sink of decision records does not return from a write".into());
         }
         if status.decisions.available_permits() == 0 {
             return Err("decision records wait for a sink that does not take them".into());
@@ -333,6 +339,18 @@ impl Status {
         }
     }
 
+    /// Takes note of a write that began at `began`, until what is returned is dropped.
+    pub(super) fn writing(&self, began: std::time::Instant) -> Writing<'_> {
+        *unpoisoned(&self.writing) = Some(began);
+        Writing(self)
+    }
+
+    /// Whether a write has been under way for longer than any request waits.
+    fn is_stuck(&self) -> bool {
+        let began = *unpoisoned(&self.writing);
+        began.is_some_and(|began| began.elapsed() > HANDOVER_LIMIT)
+    }
+
     /// Why the last attempt to write failed, if it did.
     pub(super) fn failure(&self) -> Option<io::ErrorKind> {
         *self.failure_slot()
@@ -362,8 +380,21 @@ impl Status {
     }
 
     fn failure_slot(&self) -> MutexGuard<'_, Option<io::ErrorKind>> {
-        // A poisoned lock holds a whole value all the same.
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(&self.failure)
+    }
+}
+
+/// A poisoned lock holds a whole value all the same.
+fn unpoisoned<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A write that is under way.
+pub(super) struct Writing<'s>(&'s Status);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        *unpoisoned(&self.0.writing) = None;
     }
 }
 

@@ -49,6 +49,13 @@ pub(super) struct Patience {
     pub(super) pause: Duration,
 }
 
+/// How long a write may take that is not remembered. A disk that is short of breath takes tens of
+/// milliseconds, again and again, and each time a thread stands still that serves others too.
+const LATE: Duration = Duration::from_millis(25);
+
+/// How many late ones among the last sixteen writes are too many.
+const MOST_LATE: u32 = 2;
+
 /// The state of whoever writes; one at a time.
 pub(super) struct Writer {
     sink: Box<dyn Sink>,
@@ -56,6 +63,8 @@ pub(super) struct Writer {
     patience: Patience,
     /// Until when the sink counts as slow.
     slow_until: Option<Instant>,
+    /// Which of the last writes were late, the last in the lowest bit.
+    late: u16,
     /// The number of the last line that was written.
     seq: u64,
     /// Lines nobody waits for that could not be written yet. They keep their slots, which bounds
@@ -84,6 +93,7 @@ impl Writer {
             status,
             patience,
             slow_until: None,
+            late: 0,
             seq: 0,
             again: VecDeque::new(),
             batch: Vec::new(),
@@ -175,17 +185,26 @@ impl Writer {
         self.batch.push(b'\n');
     }
 
+    /// Whether a write that began at `began` and `took` so long makes the sink a slow one.
+    fn judge(&mut self, began: Instant, took: Duration) {
+        self.late = self.late << 1 | u16::from(took > LATE);
+        if took > self.patience.write || self.late.count_ones() > MOST_LATE {
+            self.late = 0;
+            self.slow_until = began.checked_add(took + self.patience.pause);
+        }
+    }
+
     /// Writes the batch and tells everyone who waits for a line of it.
     fn write(&mut self) -> Result<Duration, io::ErrorKind> {
         if self.numbered == 0 {
             return Ok(Duration::ZERO);
         }
         let began = Instant::now();
+        let writing = self.status.writing(began);
         let written = self.sink.append(&self.batch);
+        drop(writing);
         let took = began.elapsed();
-        if took > self.patience.write {
-            self.slow_until = began.checked_add(took + self.patience.pause);
-        }
+        self.judge(began, took);
         let count = std::mem::take(&mut self.numbered);
         self.batch.clear();
         let outcome = written.map_err(|error| error.kind());

@@ -33,6 +33,9 @@ use crate::tls::{self, TlsError};
 /// How long to wait after accepting failed: long enough for a descriptor to come free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long connections that are cut may take to be gone.
+const ABORT_LIMIT: Duration = Duration::from_secs(1);
+
 /// Who is on the other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
@@ -314,6 +317,7 @@ async fn finish(mut connections: JoinSet<()>, grace: Duration) -> Drained {
     let done = async { while connections.join_next().await.is_some() {} };
     let _over = tokio::time::timeout(grace, done).await;
     let aborted = connections.len();
-    connections.shutdown().await;
+    // A thread that stands still, waiting for a disk, ends no connection of its own.
+    let _stuck = tokio::time::timeout(ABORT_LIMIT, connections.shutdown()).await;
     Drained { aborted }
 }

@@ -402,9 +402,10 @@ impl Site {
             let line = lines.find(|line| line.starts_with("portcullis_snapshot_info{"));
             line.map(str::to_owned)
         };
-        let before = revision().await;
+        // The first is told a moment after it is in force.
+        let before = eventually(revision).await;
         change(&self.world.role_directory());
-        eventually(async || revision().await.filter(|now| Some(now) != before.as_ref())).await;
+        eventually(async || revision().await.filter(|now| *now != before)).await;
     }
 }
 

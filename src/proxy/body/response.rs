@@ -212,11 +212,11 @@ impl Body for ResponseBody {
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
-        let end = if self.is_end_stream() {
+        let end = match &self.source {
+            Source::Vault { broken: true, .. } => BodyEnd::VaultAborted,
             // An empty body is never polled.
-            BodyEnd::Complete
-        } else {
-            BodyEnd::ClientGone
+            _ if self.is_end_stream() => BodyEnd::Complete,
+            Source::Vault { .. } | Source::Memory(_) => BodyEnd::ClientGone,
         };
         self.finish(end);
     }

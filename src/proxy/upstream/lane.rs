@@ -3,7 +3,8 @@
 //! A lane is driven by the task of the request that has it: there is no task of the connection's
 //! own, so an exchange costs no wake-ups between tasks, and a request that is dropped takes its
 //! connection with it. The price is that nobody looks at an idle lane; [`super::pool`] does so
-//! before it hands one out, and now and then.
+//! before it hands one out, and now and then. And while a client does not take an answer that came
+//! before its own body had ended, that body is not sent on.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -82,26 +84,30 @@ impl Lane {
             {
                 *connection = None;
             }
-            // Only the connection brings the answer, so there is nobody to be woken by.
-            answer
-                .as_mut()
-                .poll(&mut Context::from_waker(Waker::noop()))
+            answer.as_mut().poll(cx)
         })
         .await?;
         let mut response = response.map(|incoming| VaultBody {
             incoming,
             lane: Some((self, Arc::clone(pool))),
         });
+        // Nobody will read an empty body. SECURITY: one that is empty by its status, and by its
+        // headers is not, may be followed by bytes that would pass for the next answer.
         if response.body().is_end_stream() {
-            // Nobody will read it.
-            poll_fn(|cx| {
-                response.body_mut().release(cx);
-                Poll::Ready(())
-            })
-            .await;
+            if says_nothing_follows(response.headers()) {
+                response.body_mut().release();
+            } else {
+                response.body_mut().lane = None;
+            }
         }
         Ok(response)
     }
+}
+
+/// Whether an answer's headers leave no doubt that it has no body.
+fn says_nothing_follows(headers: &HeaderMap) -> bool {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    !headers.contains_key(TRANSFER_ENCODING) && lengths.all(|length| length == "0")
 }
 
 /// The body of the vault's answer. When it has been read to its end, its lane goes back to the pool.
@@ -112,9 +118,10 @@ pub(in crate::proxy) struct VaultBody {
 
 impl VaultBody {
     /// Gives the lane back once nothing more is to come on it.
-    fn release(&mut self, cx: &mut Context<'_>) {
+    fn release(&mut self) {
+        // Who waits on an idle lane is nobody: the task at hand must not be kept, nor woken.
         if let Some((mut lane, pool)) = self.lane.take()
-            && lane.is_idle(cx)
+            && lane.is_idle(&mut Context::from_waker(Waker::noop()))
         {
             lane.used = true;
             pool.put(lane);
@@ -146,7 +153,7 @@ impl Body for VaultBody {
         match &frame {
             Some(Err(_)) => this.lane = None,
             Some(Ok(_)) if !this.incoming.is_end_stream() => {}
-            Some(Ok(_)) | None => this.release(cx),
+            Some(Ok(_)) | None => this.release(),
         }
         Poll::Ready(frame)
     }

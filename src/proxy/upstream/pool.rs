@@ -123,7 +123,7 @@ impl Pool {
 /// Sweeps as long as there is a pool with idle lanes.
 async fn watch(pool: Weak<Pool>, idle_timeout: Duration) {
     loop {
-        tokio::time::sleep(idle_timeout).await;
+        tokio::time::sleep(idle_timeout / 4).await;
         let Some(pool) = pool.upgrade() else {
             return;
         };
