@@ -151,13 +151,15 @@ pub(crate) fn order(
     target: Target,
     around: &Surroundings,
 ) -> Result<Order, Failure> {
-    let fresh = scenario.has_new_tokens().then(|| {
-        Ok::<_, Failure>(Fresh {
+    let fresh = if scenario.has_new_tokens() {
+        Some(Fresh {
             path: around.site.fresh_tokens(plan.tokens * plan.rounds)?,
             skip: plan.tokens * number,
             count: plan.tokens,
         })
-    });
+    } else {
+        None
+    };
     let connections = if scenario.is_http2() {
         plan.connections.div_ceil(plan.streams)
     } else {
@@ -170,27 +172,9 @@ pub(crate) fn order(
         http2: scenario.is_http2(),
         connections,
         streams: plan.streams.min(plan.connections),
-        connecting: match scenario {
-            Scenario::Connect => Connecting::Full,
-            Scenario::Resume => Connecting::Resumed,
-            Scenario::H1Hot
-            | Scenario::H2Hot
-            | Scenario::H1New
-            | Scenario::H2New
-            | Scenario::NoToken
-            | Scenario::Forbidden => Connecting::Kept,
-        },
-        token: match scenario {
-            Scenario::NoToken => None,
-            Scenario::Forbidden => Some(around.site.stranger_token.clone()),
-            Scenario::H1Hot
-            | Scenario::H2Hot
-            | Scenario::H1New
-            | Scenario::H2New
-            | Scenario::Connect
-            | Scenario::Resume => Some(around.site.reader_token.clone()),
-        },
-        fresh: fresh.transpose()?,
+        connecting: connecting(scenario),
+        token: token(scenario, &around.site),
+        fresh,
         pause: 0.0,
         expected: target.kind.expected(scenario),
         seconds: plan.seconds,
@@ -200,6 +184,33 @@ pub(crate) fn order(
         vault_address: around.vault_address,
         vault: around.vault.id(),
     })
+}
+
+const fn connecting(scenario: Scenario) -> Connecting {
+    match scenario {
+        Scenario::Connect => Connecting::Full,
+        Scenario::Resume => Connecting::Resumed,
+        Scenario::H1Hot
+        | Scenario::H2Hot
+        | Scenario::H1New
+        | Scenario::H2New
+        | Scenario::NoToken
+        | Scenario::Forbidden => Connecting::Kept,
+    }
+}
+
+/// The known token.
+fn token(scenario: Scenario, site: &Site) -> Option<String> {
+    match scenario {
+        Scenario::NoToken => None,
+        Scenario::Forbidden => Some(site.stranger_token.clone()),
+        Scenario::H1Hot
+        | Scenario::H2Hot
+        | Scenario::H1New
+        | Scenario::H2New
+        | Scenario::Connect
+        | Scenario::Resume => Some(site.reader_token.clone()),
+    }
 }
 
 /// Has one round run by a process of its own.
