@@ -106,7 +106,7 @@ impl std::error::Error for LoadError {}
 /// directories in directories are not entered. A file that is reached by two paths is read once.
 /// `overlay_files` are files in the form of [`overlay`], whatever their names.
 ///
-/// Blocks on the file system, and uses up to [`MAX_THREADS`] cores. Each holds one file at a time, so
+/// Blocks on the file system, and uses up to two cores. Each holds one file at a time, so
 /// what is kept grows with what the files say and not with how they say it.
 ///
 /// # Errors

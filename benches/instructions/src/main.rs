@@ -104,9 +104,18 @@ fn is_installed() -> bool {
     valgrind.status().is_ok_and(|status| status.success())
 }
 
-/// This program under valgrind, with the arguments of [`watched`], counting in
-/// [`counted_by_valgrind`] alone and writing the sum to `results`.
+/// What of a process is counted.
+#[derive(Clone, Copy)]
+pub(crate) enum Counted {
+    /// What [`counted_by_valgrind`] does.
+    OneFunction,
+    /// All threads, while somebody outside says so: see [`switch`].
+    WhenTold,
+}
+
+/// This program under valgrind, with the arguments of [`watched`], writing the sum to `results`.
 pub(crate) fn under_valgrind<A: AsRef<OsStr>>(
+    counted: Counted,
     arguments: impl IntoIterator<Item = A>,
     results: &std::path::Path,
 ) -> Result<Command, Failure> {
@@ -114,13 +123,32 @@ pub(crate) fn under_valgrind<A: AsRef<OsStr>>(
     file.push(results);
     let mut command = Command::new("valgrind");
     command
-        .args(["--tool=callgrind", "--quiet", "--collect-atstart=no"])
-        .arg("--toggle-collect=*counted_by_valgrind*")
+        .args(["--tool=callgrind", "--quiet"])
+        .args(match counted {
+            Counted::OneFunction => [
+                "--collect-atstart=no",
+                "--toggle-collect=*counted_by_valgrind*",
+            ]
+            .as_slice(),
+            Counted::WhenTold => &["--instr-atstart=no"],
+        })
         .arg(file)
         .arg(env::current_exe()?)
         .arg(WATCHED)
         .args(arguments);
     Ok(command)
+}
+
+/// Begins or ends the count in a process that was started with [`Counted::WhenTold`].
+pub(crate) fn switch(process: u32, state: &str) -> Result<(), Failure> {
+    let mut control = Command::new("callgrind_control");
+    control.args(["-i", state, &process.to_string()]);
+    let status = control.stdout(Stdio::null()).status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err("callgrind_control cannot reach the proxy".into())
+    }
 }
 
 /// The instructions counted in a process that has ended.

@@ -26,9 +26,9 @@ use portcullis::reason::{Reason, Verdict};
 use portcullis::secret::BearerToken;
 use tokio::runtime::Runtime;
 
-use crate::counted_by_valgrind;
 use crate::facts::Blank;
 use crate::site::{Failure, Site};
+use crate::{Counted, counted_by_valgrind};
 
 /// How often each is done; figures are per time.
 const TIMES: usize = 100;
@@ -61,7 +61,7 @@ const CONDITION: &str = "((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/ge
 pub(crate) fn count(scenario: &str) -> Result<u64, Failure> {
     let directory = tempfile::tempdir()?;
     let results = directory.path().join("callgrind");
-    let status = crate::under_valgrind([scenario], &results)?.status()?;
+    let status = crate::under_valgrind(Counted::OneFunction, [scenario], &results)?.status()?;
     if !status.success() {
         return Err(format!("`{scenario}` failed: {status}").into());
     }

@@ -1,24 +1,22 @@
 //! Whole requests through the real proxy, from the bytes of the client to the bytes for it.
 //!
-//! The proxy runs on one thread, and that thread is what is counted: TLS and HTTP on both sides
-//! and all in between. Not counted are the thread that writes records, the kernel, and the start,
-//! the handshakes and first requests, which come before.
+//! Counted is the whole process while the requests pass: TLS and HTTP on both sides and all in
+//! between. Not counted are the kernel, and the start, the handshakes and first requests, which come
+//! before.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{ChildStdin, ChildStdout, Stdio};
+use std::process::{ChildStdout, Stdio};
 use std::sync::Arc;
-use std::thread;
 
 use http::StatusCode;
 use portcullis::app::App;
 use portcullis::clock::SystemClock;
 use portcullis::config::Config;
 use portcullis::dev::people::{self, Person};
-use tokio::sync::mpsc;
 
-use crate::counted_by_valgrind;
+use crate::Counted;
 use crate::site::{Client, Failure, Protocol, Site};
 
 /// Requests that are counted, and those before.
@@ -90,14 +88,18 @@ async fn drive(scenario: &Scenario) -> Result<u64, Failure> {
     let results = site.directory.path().join("callgrind");
     let configuration = site.write_configuration()?;
     let arguments = ["proxy".as_ref(), configuration.as_os_str()];
-    let mut process = crate::under_valgrind(arguments, &results)?
+    let mut process = crate::under_valgrind(Counted::WhenTold, arguments, &results)?
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
-    let asked = match (process.stdin.take(), process.stdout.take()) {
-        (Some(orders), Some(told)) => ask(scenario, &site, orders, BufReader::new(told)).await,
-        _ => Err("the proxy has no pipes".into()),
+    let id = process.id();
+    let orders = process.stdin.take();
+    let asked = match process.stdout.take() {
+        Some(told) => ask(scenario, &site, id, BufReader::new(told)).await,
+        None => Err("the proxy has no pipe".into()),
     };
+    // The end of the orders is the end of the proxy.
+    drop(orders);
     if let Err(failure) = asked {
         let _ = process.kill();
         let _ = process.wait();
@@ -107,11 +109,11 @@ async fn drive(scenario: &Scenario) -> Result<u64, Failure> {
     Ok(crate::sum(&results)? / REQUESTS as u64)
 }
 
-/// Sends the requests, and says when counting begins and when it ends.
+/// Sends the requests, and has those counted that come after the first.
 async fn ask(
     scenario: &Scenario,
     site: &Site,
-    mut orders: ChildStdin,
+    process: u32,
     mut told: BufReader<ChildStdout>,
 ) -> Result<(), Failure> {
     let address: SocketAddr = next(&mut told)?.parse()?;
@@ -122,13 +124,9 @@ async fn ask(
         client.ask(count, bearer, scenario.expected).await
     };
     send(&mut client, WARM_UP).await?;
-    writeln!(orders)?;
-    next(&mut told)?;
+    crate::switch(process, "on")?;
     send(&mut client, REQUESTS).await?;
-    // The end of the orders ends the count, and the proxy.
-    drop(orders);
-    next(&mut told)?;
-    Ok(())
+    crate::switch(process, "off")
 }
 
 /// What the proxy tells next. Others go on while this one waits.
@@ -141,16 +139,9 @@ fn next(told: &mut BufReader<ChildStdout>) -> Result<String, Failure> {
     }
 }
 
-/// The proxy, in a process that valgrind watches. Tells its address; counts from the first line of
-/// its input to the end of it.
+/// The proxy, in a process that valgrind watches. Tells its address, and serves until its input ends.
 pub(crate) fn serve(configuration: &Path) -> Result<(), Failure> {
     let config = Config::load(configuration, [])?;
-    let (sender, mut orders) = mpsc::unbounded_channel();
-    thread::spawn(move || {
-        for _line in io::stdin().lines() {
-            let _ = sender.send(());
-        }
-    });
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -161,13 +152,12 @@ pub(crate) fn serve(configuration: &Path) -> Result<(), Failure> {
     })?;
     let address = app.address("main").ok_or("there is no listener")?;
     say(&address.to_string())?;
-    let begun = runtime.block_on(orders.recv());
-    begun.ok_or("nobody asked")?;
-    say("counting")?;
-    counted_by_valgrind(&mut || {
-        runtime.block_on(async { while orders.recv().await.is_some() {} });
-    });
-    say("counted")
+    runtime.block_on(async {
+        let ended = tokio::task::spawn_blocking(|| io::copy(&mut io::stdin(), &mut io::sink()));
+        ended.await?
+    })?;
+    runtime.block_on(app.stop());
+    Ok(())
 }
 
 fn say(text: &str) -> Result<(), Failure> {

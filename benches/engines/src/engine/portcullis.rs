@@ -194,10 +194,7 @@ impl Portcullis {
             let gathered = in_force.set.entitlements(&principals, 0);
             return Ok(Arc::new(gathered.ok_or("no such vault")?));
         }
-        Ok(self
-            .assignments
-            .entitlements(&in_force.set, claims, 0)?
-            .entitlements)
+        Ok(in_force.entitlements(claims, 0)?.entitlements)
     }
 }
 
