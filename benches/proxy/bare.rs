@@ -33,7 +33,6 @@ use crate::{Failure, say, tls};
 
 /// As Portcullis has it by default.
 const MAX_HEADER_BYTES: usize = 32 * 1024;
-const MAX_HEADERS: usize = 100;
 const MAX_STREAMS: u32 = 100;
 const MAX_ANSWER_HEAD_BYTES: usize = 64 * 1024;
 const MAX_IDLE: usize = 32;
@@ -117,8 +116,7 @@ impl Servers {
             .timer(TokioTimer::new())
             .header_read_timeout(None)
             .max_header_size(MAX_HEADER_BYTES)
-            .max_buf_size(MAX_HEADER_BYTES)
-            .max_headers(MAX_HEADERS);
+            .max_buf_size(MAX_HEADER_BYTES);
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())
@@ -172,7 +170,6 @@ impl Forwarder {
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(MAX_IDLE)
             .http1_max_buf_size(MAX_ANSWER_HEAD_BYTES)
-            .http1_max_headers(MAX_HEADERS)
             .set_host(false)
             .build(connector);
         Ok(Self {

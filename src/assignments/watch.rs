@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use notify::event::{AccessKind, AccessMode};
-use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{Event, EventKind, EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
@@ -245,7 +245,8 @@ impl Notifier {
             }
             changed.notify_one();
         };
-        match notify::recommended_watcher(on_event) {
+        let config = notify::Config::default().with_event_kinds(kinds());
+        match RecommendedWatcher::new(on_event, config) {
             Ok(watcher) => Some(Self { watcher, paths }),
             Err(error) => {
                 tracing::warn!(%error, "no notifications of changed role data; polling alone");
@@ -263,6 +264,17 @@ impl Notifier {
                 tracing::debug!(%error, directory = %directory.display(), "cannot watch");
             }
         }
+    }
+}
+
+/// What the kernel is asked to tell. Not each write, where it tells that a writer closed the file: a
+/// neighbour that grows all the time, as decision records do, would wake us for every line.
+fn kinds() -> EventKindMask {
+    let arrived = EventKindMask::CREATE | EventKindMask::REMOVE | EventKindMask::MODIFY_NAME;
+    if cfg!(target_os = "linux") {
+        arrived | EventKindMask::ACCESS_CLOSE
+    } else {
+        arrived | EventKindMask::MODIFY_DATA
     }
 }
 

@@ -260,34 +260,34 @@ fn may_be_told_to_vault(name: &str) -> bool {
     )
 }
 
-/// The headers of an answer that the client may have.
+/// The headers of an answer that the client may have; the others are taken out of them.
 ///
 /// # Errors
 /// [`AnswerHeaderError`], if the answer can be read in two ways.
-pub fn to_client(vault: &HeaderMap) -> Result<ClientHeaders, AnswerHeaderError> {
+pub fn to_client(mut headers: HeaderMap) -> Result<ClientHeaders, AnswerHeaderError> {
     for (name, text) in [
         (CONTENT_LENGTH, "content-length"),
         // SDKs join two challenges into one that means something else.
         (WWW_AUTHENTICATE, "www-authenticate"),
     ] {
-        if vault.get_all(name).iter().nth(1).is_some() {
+        if headers.get_all(name).iter().nth(1).is_some() {
             return Err(AnswerHeaderError::Repeated(text));
         }
     }
     // SECURITY: the length would go on to the client, for a body of another length.
-    if vault.contains_key(TRANSFER_ENCODING) && vault.contains_key(CONTENT_LENGTH) {
+    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
         return Err(AnswerHeaderError::Framing);
     }
-    let dropped = named_by_connection(vault);
-    let mut headers = HeaderMap::with_capacity(vault.len());
-    for (name, value) in vault {
-        if is_for_client(name.as_str()) && !dropped.contains(name) {
-            headers.append(name, value.clone());
-        }
+    let rbac_assignment_id = headers.get(RBAC_ASSIGNMENT_ID).cloned();
+    let mut dropped = named_by_connection(&headers);
+    let others = headers.keys().filter(|name| !is_for_client(name.as_str()));
+    dropped.extend(others.cloned());
+    for name in &dropped {
+        headers.remove(name);
     }
     Ok(ClientHeaders {
         headers,
-        rbac_assignment_id: vault.get(RBAC_ASSIGNMENT_ID).cloned(),
+        rbac_assignment_id,
     })
 }
 

@@ -242,11 +242,11 @@ fn heads() -> Result<(), Failure> {
     }
     let body = RequestBody::empty();
     each(
-        copies(&()),
-        |()| {
+        copies(&answer),
+        |answer| {
             (
                 headers::inspect(&request, &body),
-                headers::to_client(&answer),
+                headers::to_client(answer),
             )
         },
         |(request, answer)| request.is_ok() && answer.is_ok(),

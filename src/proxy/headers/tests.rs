@@ -258,7 +258,7 @@ fn answers_lose_what_is_not_for_clients() {
     let ClientHeaders {
         headers,
         rbac_assignment_id,
-    } = to_client(&answer.headers).unwrap();
+    } = to_client(answer.headers).unwrap();
     assert_eq!(
         names(&headers),
         [
@@ -282,7 +282,7 @@ fn an_answer_with_two_challenges_or_lengths_is_refused() {
     for name in ["www-authenticate", "content-length"] {
         let answer = request("GET", &[(name, "1"), (name, "1")]);
         assert_eq!(
-            to_client(&answer.headers).unwrap_err(),
+            to_client(answer.headers).unwrap_err(),
             AnswerHeaderError::Repeated(name)
         );
     }
@@ -292,7 +292,7 @@ fn an_answer_with_two_challenges_or_lengths_is_refused() {
 fn an_answer_with_two_framings_is_refused() {
     let both = [("transfer-encoding", "chunked"), ("content-length", "3")];
     assert_eq!(
-        to_client(&request("GET", &both).headers).unwrap_err(),
+        to_client(request("GET", &both).headers).unwrap_err(),
         AnswerHeaderError::Framing
     );
 }

@@ -33,9 +33,6 @@ use crate::tls::{self, UnreadableCertificate};
 /// The smallest buffer hyper works with.
 const MIN_BUFFER_BYTES: usize = 8 * 1024;
 
-/// Request headers of an SDK are about a dozen.
-const MAX_HEADERS: usize = 100;
-
 /// Streams a client may reset before we saw to them, and streams we may have to reset for its
 /// errors, before the connection is ended (RUSTSEC-2024-0003, CVE-2025-8671). Honest clients reset
 /// a stream now and then.
@@ -63,8 +60,9 @@ impl Server {
             // The time a head may take is watched by the gate, which knows when one begins.
             .header_read_timeout(None)
             .max_header_size(max_header_bytes)
-            .max_buf_size(max_header_bytes.max(MIN_BUFFER_BYTES))
-            .max_headers(MAX_HEADERS);
+            // The number of headers is hyper's own limit, a hundred. To say so here would have it
+            // zero another piece of memory for each request.
+            .max_buf_size(max_header_bytes.max(MIN_BUFFER_BYTES));
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())

@@ -48,7 +48,7 @@ pub(super) async fn relay(
     let ClientHeaders {
         mut headers,
         rbac_assignment_id,
-    } = headers::to_client(&parts.headers)?;
+    } = headers::to_client(parts.headers)?;
     links.rewrite_headers(&mut headers)?;
     let mut code = None;
     let body = if links.rewrites() && may_be_json(&headers) && !body.is_end_stream() {

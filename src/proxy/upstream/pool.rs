@@ -16,9 +16,6 @@ use crate::proxy::connect::Connector;
 /// The largest head of a vault's answer; a usual one has about 1 KiB.
 const MAX_ANSWER_HEAD_BYTES: usize = 64 * 1024;
 
-/// Headers of a vault's answer; a usual one has about 15.
-const MAX_ANSWER_HEADERS: usize = 100;
-
 /// Makes connections to one vault and keeps those that are idle, the last used on top.
 pub(super) struct Pool {
     connector: Arc<Connector>,
@@ -43,9 +40,8 @@ struct Idle {
 impl Pool {
     pub(super) fn new(connector: Arc<Connector>, limits: &Limits) -> Arc<Self> {
         let mut settings = Builder::new();
-        settings
-            .max_buf_size(MAX_ANSWER_HEAD_BYTES)
-            .max_headers(MAX_ANSWER_HEADERS);
+        // Of headers, hyper takes a hundred; a usual answer has about 15.
+        settings.max_buf_size(MAX_ANSWER_HEAD_BYTES);
         Arc::new(Self {
             connector,
             settings,
