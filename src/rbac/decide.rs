@@ -8,9 +8,8 @@ use crate::keyvault::{DataAction, Operation};
 
 use super::assignment::AssignmentId;
 use super::assignment_set::Revision;
-use super::entitlements::Entitlements;
+use super::entitlements::{Entitlements, Holding};
 use super::explain::Denial;
-use super::grants::Grant;
 use super::role::RoleDefinitionId;
 use super::scope::Scope;
 
@@ -178,7 +177,7 @@ impl<'a> Question<'a> {
     /// What must be fetched to know that no deny assignment takes `action` away; `Err` if one does.
     fn denied(&self, action: DataAction) -> Result<Needs, Box<Denial>> {
         let mut needs = Needs::NOTHING;
-        for deny in self.entitlements.denying(self.operation) {
+        for deny in self.entitlements.denying(self.operation, action) {
             let truth = if deny.denied.contains(action) {
                 Truth::True
             } else if deny.conditional.contains(action) {
@@ -201,21 +200,19 @@ impl<'a> Question<'a> {
     }
 
     fn granted(&self, action: DataAction) -> Granted {
-        let applying = || self.entitlements.applying(self.operation);
+        let deciding = || self.entitlements.deciding(self.operation);
         // First what asks nothing.
-        let granting = applying().find(|holding| {
-            let terms = &holding.grant.terms;
-            holding.held.contains(action) && terms.validity.contains(self.facts.now)
+        let granting = deciding().find(|holding| {
+            holding.held.contains(action) && (holding.is_unbounded || self.is_in_time(holding))
         });
-        if let Some(by) = granting.and_then(|holding| granted_by(&holding.grant, action)) {
+        if let Some(by) = granting.and_then(|holding| self.granted_by(holding, action)) {
             return Granted::By(by);
         }
         let mut needs = Needs::NOTHING;
-        for holding in applying().filter(|holding| holding.conditional.contains(action)) {
-            let grant = &holding.grant;
-            match self.holds(grant, action) {
+        for holding in deciding().filter(|holding| holding.conditional.contains(action)) {
+            match self.holds(holding, action) {
                 Truth::True => {
-                    if let Some(by) = granted_by(grant, action) {
+                    if let Some(by) = self.granted_by(holding, action) {
                         return Granted::By(by);
                     }
                 }
@@ -233,14 +230,32 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// Whether `grant` gives `action` to this request now.
-    fn holds(&self, grant: &Grant, action: DataAction) -> Truth {
-        match &grant.terms.actions {
-            Some(actions) if grant.terms.validity.contains(self.facts.now) => {
+    fn is_in_time(&self, holding: &Holding) -> bool {
+        let grant = self.entitlements.grant(holding);
+        grant.is_some_and(|grant| grant.terms.validity.contains(self.facts.now))
+    }
+
+    /// Whether a grant gives `action` to this request now.
+    fn holds(&self, holding: &Holding, action: DataAction) -> Truth {
+        let grant = self.entitlements.grant(holding);
+        match grant.and_then(|grant| grant.terms.actions.as_ref()) {
+            Some(actions) if self.is_in_time(holding) => {
                 actions.truth(action, self.suboperation, &self.attributes(action))
             }
             Some(_) | None => Truth::False,
         }
+    }
+
+    fn granted_by(&self, holding: &Holding, data_action: DataAction) -> Option<GrantedBy> {
+        let grant = self.entitlements.grant(holding)?;
+        // A grant whose role definition is unknown has no name and no actions.
+        let role_name = grant.terms.role_name()?;
+        Some(GrantedBy {
+            data_action,
+            assignment: grant.assignment,
+            role: grant.terms.role,
+            role_name: role_name.clone(),
+        })
     }
 }
 
@@ -249,15 +264,4 @@ enum Granted {
     By(GrantedBy),
     Depends(Needs),
     No,
-}
-
-fn granted_by(grant: &Grant, data_action: DataAction) -> Option<GrantedBy> {
-    // A grant whose role definition is unknown has no name and no actions.
-    let role = &grant.terms.actions.as_ref()?.role;
-    Some(GrantedBy {
-        data_action,
-        assignment: grant.assignment,
-        role: grant.terms.role,
-        role_name: role.name.clone(),
-    })
 }

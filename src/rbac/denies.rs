@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::abac::{Attributes, Blame, Truth};
-use crate::keyvault::{DataAction, DataActionSet};
+use crate::keyvault::{DataAction, DataActionSet, ObjectName, ObjectType};
 use crate::principal::{GuidMap, ObjectId};
 
 use super::actions::Actions;
@@ -36,8 +36,26 @@ pub(super) enum DenyReach {
     Everywhere,
     /// To operations on the vault itself.
     VaultOnly,
-    /// To what lies at or below this scope, which is inside the vault.
-    Inside { scope: Scope, here_only: bool },
+    /// To what lies at or below this path inside the vault, such as `secrets/db`.
+    Inside { path: Box<str>, here_only: bool },
+}
+
+impl DenyReach {
+    /// Whether it applies to operations on this object, or on the vault itself.
+    pub(super) fn covers(&self, object: Option<(ObjectType, &ObjectName)>) -> bool {
+        match (self, object) {
+            (Self::Everywhere, _) | (Self::VaultOnly, None) => true,
+            (Self::VaultOnly, Some(_)) | (Self::Inside { .. }, None) => false,
+            (Self::Inside { path, here_only }, Some((object_type, name))) => {
+                let collection = object_type.collection();
+                match path.split_once('/') {
+                    None => !here_only && **path == *collection,
+                    // Names have no slash, so what is below an object covers none.
+                    Some((first, rest)) => first == collection && rest == name.folded(),
+                }
+            }
+        }
+    }
 }
 
 /// The deny assignments that apply somewhere in one vault, by whom they may hit: of the thousands
@@ -152,13 +170,11 @@ impl Deny {
                 (true, false) => None,
             };
         }
-        vault
-            .scope
-            .contains(&self.scope)
-            .then(|| DenyReach::Inside {
-                scope: self.scope.clone(),
-                here_only: self.here_only,
-            })
+        let path = vault.scope.below(&self.scope)?;
+        Some(DenyReach::Inside {
+            path: path.into(),
+            here_only: self.here_only,
+        })
     }
 
     /// Whether the condition under which it takes `action` away holds.

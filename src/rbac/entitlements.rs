@@ -10,7 +10,7 @@ use super::assignment::{DenyPrincipal, PrincipalType};
 use super::assignment_set::{AssignmentSet, Revision, VaultScope};
 use super::denies::{Deny, DenyReach};
 use super::elsewhere::{Elsewhere, Nearest};
-use super::grants::{Grant, Grants, Range};
+use super::grants::{Grant, Grants, Range, Validity};
 use super::scope::Scope;
 
 /// Whether a caller's groups are known.
@@ -72,21 +72,25 @@ impl Principals {
 }
 
 /// A grant that applies somewhere in the vault, with what is asked first at hand.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Holding {
     /// What it grants whatever the request.
     pub(super) held: DataActionSet,
     /// What it grants to some requests.
     pub(super) conditional: DataActionSet,
-    pub(super) grant: Grant,
+    /// Whether it holds at any time.
+    pub(super) is_unbounded: bool,
+    /// Which grant it is.
+    at: usize,
 }
 
 impl Holding {
-    fn of(grant: &Grant) -> Self {
+    fn of(at: usize, grant: &Grant) -> Self {
         Self {
             held: grant.terms.set(|actions| actions.held),
             conditional: grant.terms.set(|actions| actions.conditional),
-            grant: grant.clone(),
+            is_unbounded: grant.terms.validity == Validity::Always,
+            at,
         }
     }
 }
@@ -105,6 +109,15 @@ impl OnObject {
     }
 }
 
+/// A deny assignment that hits the caller, with what is asked first at hand.
+#[derive(Clone, Debug)]
+struct Denied {
+    /// What it takes away, be it from some requests.
+    actions: DataActionSet,
+    reach: DenyReach,
+    deny: Arc<Deny>,
+}
+
 /// What one caller has in one vault, for as long as the revision stands.
 #[derive(Clone, Debug)]
 pub struct Entitlements {
@@ -112,8 +125,10 @@ pub struct Entitlements {
     pub(super) vault: Scope,
     /// How many groups the caller is in; `None` if that is not known.
     group_count: Option<usize>,
-    /// Grants at the vault or above it.
+    /// Grants at the vault or above it; first those that can make a difference.
     at_vault: Vec<Holding>,
+    /// How many of them can.
+    deciding: usize,
     /// Grants on single objects, sorted by type and name.
     at_object: Vec<OnObject>,
     /// Where all grants of the caller are, which explain a denial.
@@ -121,7 +136,7 @@ pub struct Entitlements {
     grants: Arc<Grants>,
     /// Looked for when the first denial is to be explained.
     elsewhere: OnceLock<Box<Nearest>>,
-    denies: Vec<(DenyReach, Arc<Deny>)>,
+    denies: Vec<Denied>,
     /// The caller's own; `None` if nobody said any.
     pub(super) custom_attributes: Option<Arc<CustomAttributes>>,
 }
@@ -160,6 +175,7 @@ impl AssignmentSet {
                 Membership::Unknown => None,
             },
             at_vault: Vec::new(),
+            deciding: 0,
             at_object: Vec::new(),
             everywhere: Vec::new(),
             grants: Arc::clone(&self.grants),
@@ -170,10 +186,11 @@ impl AssignmentSet {
         let ids = std::iter::once(&principals.object_id).chain(principals.groups());
         for range in ids.filter_map(|id| self.grants.of(*id)) {
             gathered.everywhere.push(range);
-            for grant in self.grants.near(range) {
-                gathered.place(grant, vault);
+            for (at, grant) in self.grants.near(range) {
+                gathered.place(at, grant, vault);
             }
         }
+        gathered.sort_out();
         // A stable sort: what applies to one object stays in the order it was found in.
         gathered.at_object.sort_by(|a, b| a.key().cmp(&b.key()));
         let groups_are_known = gathered.group_count.is_some();
@@ -187,7 +204,11 @@ impl AssignmentSet {
                 .iter()
                 .any(|entry| principals.includes(entry.id));
             if hit && !spared {
-                gathered.denies.push((reach.clone(), Arc::clone(deny)));
+                gathered.denies.push(Denied {
+                    actions: deny.denied.union(deny.conditional),
+                    reach: reach.clone(),
+                    deny: Arc::clone(deny),
+                });
             }
         }
         Some(gathered)
@@ -213,26 +234,62 @@ impl Entitlements {
         }
     }
 
-    fn place(&mut self, grant: &Grant, vault: &VaultScope) {
+    fn place(&mut self, at: usize, grant: &Grant, vault: &VaultScope) {
         // A management group of which nobody said that it is above the vault does not grant.
         if vault.is_below(&grant.scope).unwrap_or(false) {
-            self.at_vault.push(Holding::of(grant));
+            self.at_vault.push(Holding::of(at, grant));
         } else if let Some((object_type, name)) = object_below(&vault.scope, &grant.scope) {
             self.at_object.push(OnObject {
                 object_type,
                 name: name.into(),
-                holding: Holding::of(grant),
+                holding: Holding::of(at, grant),
             });
         }
     }
 
-    /// The grants that apply to `operation`.
-    pub(super) fn applying(&self, operation: &Operation) -> impl Iterator<Item = &Holding> {
-        let at_object = operation.object().map_or(&[][..], |(object_type, name)| {
-            self.on_object(object_type, name.folded())
+    /// Puts first the grants at the vault that can make a difference, in their order: those with an
+    /// action that no grant before them gives at any time, and those with a condition on an action
+    /// that none gives at any time. A caller may have hundreds, by many groups and from far above.
+    fn sort_out(&mut self) {
+        let unbounded = self.at_vault.iter().filter(|one| one.is_unbounded);
+        let given = unbounded.fold(DataActionSet::EMPTY, |set, one| set.union(one.held));
+        let mut before = DataActionSet::EMPTY;
+        let (mut deciding, others): (Vec<_>, Vec<_>) = self.at_vault.iter().partition(|one| {
+            let gives_more = !one.held.minus(before).is_empty();
+            if one.is_unbounded {
+                before = before.union(one.held);
+            }
+            gives_more || !one.conditional.minus(given).is_empty()
         });
-        let at_object = at_object.iter().map(|one| &one.holding);
-        self.at_vault.iter().chain(at_object)
+        self.deciding = deciding.len();
+        deciding.extend(others);
+        self.at_vault = deciding;
+    }
+
+    /// The grant behind a holding.
+    pub(super) fn grant(&self, holding: &Holding) -> Option<&Grant> {
+        self.grants.get(holding.at)
+    }
+
+    /// The grants that apply to `operation` and can make a difference.
+    pub(super) fn deciding(&self, operation: &Operation) -> impl Iterator<Item = &Holding> {
+        let at_vault = self.at_vault.get(..self.deciding).unwrap_or_default();
+        at_vault.iter().chain(self.at_object(operation))
+    }
+
+    /// All grants that apply to `operation`.
+    pub(super) fn applying(&self, operation: &Operation) -> impl Iterator<Item = &Grant> {
+        let applying = self.at_vault.iter().chain(self.at_object(operation));
+        applying.filter_map(|holding| self.grant(holding))
+    }
+
+    /// Not looked for before it is asked for: what is held at the vault mostly settles it.
+    fn at_object(&self, operation: &Operation) -> impl Iterator<Item = &Holding> {
+        let found = std::iter::once_with(|| match operation.object() {
+            Some((object_type, name)) => self.on_object(object_type, name.folded()),
+            None => &[],
+        });
+        found.flatten().map(|one| &one.holding)
     }
 
     fn on_object(&self, object_type: ObjectType, name: &str) -> &[OnObject] {
@@ -256,8 +313,9 @@ impl Entitlements {
     /// explains its denial better by applying.
     fn nearest(&self) -> Nearest {
         let mut nearest = Nearest::default();
-        for on_object in &self.at_object {
-            nearest.offer(&on_object.holding.grant, true);
+        let on_objects = self.at_object.iter().map(|one| &one.holding);
+        for grant in on_objects.filter_map(|holding| self.grant(holding)) {
+            nearest.offer(grant, true);
         }
         for range in &self.everywhere {
             match self.grants.nearest(*range) {
@@ -272,24 +330,17 @@ impl Entitlements {
         nearest
     }
 
-    /// The deny assignments that apply to `operation`.
-    pub(super) fn denying(&self, operation: &Operation) -> impl Iterator<Item = &Deny> {
-        let mut resource = None;
-        self.denies.iter().filter_map(move |(reach, deny)| {
-            let applies = match reach {
-                DenyReach::Everywhere => true,
-                DenyReach::VaultOnly => operation.object().is_none(),
-                DenyReach::Inside { scope, here_only } => {
-                    let resource = resource.get_or_insert_with(|| self.resource(operation));
-                    if *here_only {
-                        scope == resource
-                    } else {
-                        scope.contains(resource)
-                    }
-                }
-            };
-            applies.then_some(deny.as_ref())
-        })
+    /// The deny assignments that apply to `operation` and may take `action` away.
+    pub(super) fn denying(
+        &self,
+        operation: &Operation,
+        action: DataAction,
+    ) -> impl Iterator<Item = &Deny> {
+        let object = operation.object();
+        let hit_by =
+            move |denied: &&Denied| denied.actions.contains(action) && denied.reach.covers(object);
+        let denies = self.denies.iter().filter(hit_by);
+        denies.map(|denied| denied.deny.as_ref())
     }
 }
 

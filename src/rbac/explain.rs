@@ -175,10 +175,7 @@ impl Question<'_> {
     /// all of the caller's assignments.
     pub(super) fn explain(&self, data_action: DataAction) -> Denial {
         let here = self.entitlements.applying(self.operation);
-        let here = here.map(|holding| {
-            let grant = &holding.grant;
-            (self.missed_here(grant, data_action), grant)
-        });
+        let here = here.map(|grant| (self.missed_here(grant, data_action), grant));
         let elsewhere = self.entitlements.elsewhere(data_action).map(|found| {
             let kind = if found.in_vault {
                 Kind::ScopeInVault

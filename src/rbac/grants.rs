@@ -99,10 +99,17 @@ impl Grants {
         self.nearest.get(&holder.start)
     }
 
-    /// Those that are near a vault: at it, above it or inside it. A few, whatever the tenant's size.
-    pub(super) fn near(&self, Range(holder): Range) -> &[Grant] {
+    /// The grant at a place.
+    pub(super) fn get(&self, at: usize) -> Option<&Grant> {
+        self.list.get(at)
+    }
+
+    /// Those that are near a vault: at it, above it or inside it, with their places. A few, whatever
+    /// the tenant's size.
+    pub(super) fn near(&self, Range(holder): Range) -> impl Iterator<Item = (usize, &Grant)> {
         let end = holder.start + holder.near;
-        self.list.get(holder.start..end).unwrap_or_default()
+        let near = self.list.get(holder.start..end).unwrap_or_default();
+        (holder.start..end).zip(near)
     }
 
     /// All of them.

@@ -113,7 +113,8 @@ impl Scope {
     /// The scope of an object in the vault that this scope is.
     #[must_use]
     pub fn object(&self, object_type: ObjectType, name: &ObjectName) -> Self {
-        Self(format!("{}/{}/{}", self.0, object_type.collection(), name.folded()).into())
+        let path = [&*self.0, "/", object_type.collection(), "/", name.folded()];
+        Self(path.concat().into())
     }
 }
 
