@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis::config::MetadataQuestions;
+use portcullis::config::{Limits, MetadataQuestions};
 use portcullis::dev::people;
 use portcullis::dev::vault::Script;
 use serde_json::{Value, json};
@@ -113,6 +113,11 @@ async fn a_question_goes_on_for_the_others_when_the_first_to_ask_goes_away() {
 async fn many_that_go_away_one_after_the_other_take_nobody_along() {
     const MANY: u64 = 205;
     let setup = Setup {
+        // One thread: requests wait for the answer in the order in which they began.
+        limits: Limits {
+            worker_threads: 1,
+            ..Limits::default()
+        },
         metadata: MetadataQuestions {
             timeout: Duration::from_secs(60),
             ..MetadataQuestions::default()
@@ -129,7 +134,11 @@ async fn many_that_go_away_one_after_the_other_take_nobody_along() {
     }
     let mut asking = Vec::new();
     for count in 1..=MANY + 1 {
-        let request = site.request("GET", GET).bearer_auth(site.token(CALLER));
+        let request = site
+            .request("GET", GET)
+            .bearer_auth(site.token(CALLER))
+            // The first waits until the last is here, however slow the machine is.
+            .timeout(Duration::from_secs(600));
         asking.push(tokio::spawn(read(request)));
         let labels = ["listener"];
         eventually(async || {
