@@ -239,11 +239,6 @@ async fn what_the_vault_does_not_have_it_says_so() {
         ("POST", "/certificates/a/create"),
         ("GET", "/deletedcertificates/a"),
         ("GET", "/storage/a/sas"),
-        ("POST", "/keys/signing/rotate"),
-        ("GET", "/keys/signing/rotationpolicy"),
-        ("POST", "/keys/signing//release"),
-        ("GET", "/keys/signing//attestation"),
-        ("POST", "/rng"),
         ("GET", "/"),
     ] {
         let reply = world.send(method, path, Value::Null).await;
@@ -260,6 +255,14 @@ async fn a_method_or_verb_that_does_not_exist_is_refused() {
         ("DELETE", "/secrets/app-api-key/versions", 400),
         ("DELETE", "/deletedsecrets/a/purge", 400),
         ("GET", "/keys/signing/sign", 400),
+        ("GET", "/keys/signing/rotate", 400),
+        ("POST", "/keys/signing/rotationpolicy", 400),
+        // Of managed HSMs alone, or of a preview.
+        ("GET", "/keys/signing//attestation", 400),
+        ("POST", "/keys/signing//securewrapkey", 400),
+        ("POST", "/keys/signing//secureunwrapkey", 400),
+        ("POST", "/keys/signing//export", 400),
+        ("POST", "/rng", 400),
         ("POST", "/secrets/app-api-key", 405),
         ("DELETE", "/secrets", 405),
         ("OPTIONS", "/secrets/app-api-key", 405),
@@ -271,18 +274,25 @@ async fn a_method_or_verb_that_does_not_exist_is_refused() {
 }
 
 #[tokio::test]
-async fn the_api_version_is_required_and_checked_for_its_form() {
+async fn the_api_version_is_required_and_must_be_one_there_is() {
     let world = World::start().await;
     for query in [
         "",
         "?",
         "?api-version=",
         "?api-version=latest",
+        "?api-version=9.9",
+        "?api-version=2026-04-02",
         "?API-VERSION=7.6",
     ] {
         let reply = read(world.request("GET", &format!("/secrets/app-api-key{query}"))).await;
         assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{query}");
         assert_eq!(reply.error().0, "BadParameter");
+    }
+    for version in ["2015-06-01", "7.0", "7.6-preview.2", "2026-07-01-preview"] {
+        let path = format!("/secrets/app-api-key?api-version={version}");
+        let reply = read(world.request("GET", &path)).await;
+        assert_eq!(reply.status, StatusCode::OK, "{version}");
     }
 }
 

@@ -232,6 +232,26 @@ pub(super) enum KeyBits {
     B4096,
 }
 
+impl KeyBits {
+    fn of(pair: &rsa::KeyPair) -> Result<Self, CryptoError> {
+        match pair.public_modulus_len() {
+            256 => Ok(Self::B2048),
+            384 => Ok(Self::B3072),
+            512 => Ok(Self::B4096),
+            _ => Err(CryptoError::Material),
+        }
+    }
+
+    /// The number of bits.
+    pub(super) const fn count(self) -> usize {
+        match self {
+            Self::B2048 => 2048,
+            Self::B3072 => 3072,
+            Self::B4096 => 4096,
+        }
+    }
+}
+
 /// A key pair.
 pub(super) enum Material {
     Ec { curve: Curve, pair: EcdsaKeyPair },
@@ -282,6 +302,7 @@ impl Material {
         components: &rsa::KeyPairComponents<Vec<u8>>,
     ) -> Result<Self, CryptoError> {
         let pair = rsa::KeyPair::from_components(components).map_err(|_| CryptoError::Material)?;
+        KeyBits::of(&pair)?;
         Ok(Self::Rsa(Box::new(pair)))
     }
 
@@ -320,6 +341,14 @@ impl Material {
         match self {
             Self::Ec { curve, .. } => Some(*curve),
             Self::Rsa(_) => None,
+        }
+    }
+
+    /// What another key like this one is made as.
+    pub(super) fn kind(&self) -> Result<Kind, CryptoError> {
+        match self {
+            Self::Ec { curve, .. } => Ok(Kind::Ec(*curve)),
+            Self::Rsa(pair) => KeyBits::of(pair).map(Kind::Rsa),
         }
     }
 

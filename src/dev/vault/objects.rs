@@ -32,7 +32,7 @@ impl Store {
     ) -> Map<String, Value> {
         let id = self.versioned_id::<C>(name, &version.id);
         let mut bundle = version.content.bundle(&id);
-        add_common(&mut bundle, version);
+        self.add_common(&mut bundle, version);
         bundle
     }
 
@@ -70,11 +70,12 @@ impl Store {
         Ok(Answer::Json(query.page(&self.authority, &path, items)))
     }
 
-    /// `DELETE /{collection}/{name}`: takes effect at once.
+    /// `DELETE /{collection}/{name}`.
     pub(super) fn delete<C: Shelved>(&self, name: &str, now: i64) -> Result<Answer, Failure> {
         let mut shelf = self.shelf::<C>(now);
+        shelf.check_unmanaged(name, "delete")?;
         let deleted = shelf.delete(name, now)?;
-        Ok(Answer::Json(self.deleted_bundle(deleted)))
+        Ok(Answer::Json(self.deleted_bundle(&deleted)))
     }
 
     /// `GET /deleted{collection}`.
@@ -97,23 +98,31 @@ impl Store {
         Ok(Answer::Json(self.deleted_bundle(shelf.deleted(name)?)))
     }
 
-    /// `POST /deleted{collection}/{name}/recover`: takes effect at once.
+    /// `POST /deleted{collection}/{name}/recover`.
     pub(super) fn recover<C: Shelved>(&self, name: &str, now: i64) -> Result<Answer, Failure> {
         let mut shelf = self.shelf::<C>(now);
-        let object = shelf.recover(name)?;
+        shelf.check_unmanaged(name, "recover")?;
+        let object = shelf.recover(name, now)?;
         let bundle = self.bundle(&object.name, &object.latest);
         Ok(Answer::Json(bundle.into()))
     }
 
     /// `DELETE /deleted{collection}/{name}`.
     pub(super) fn purge<C: Shelved>(&self, name: &str, now: i64) -> Result<Answer, Failure> {
-        self.shelf::<C>(now).purge(name)?;
+        let mut shelf = self.shelf::<C>(now);
+        shelf.check_unmanaged(name, "purge")?;
+        if self.soft_delete.purge_protection {
+            shelf.deleted(name)?;
+            return Err(Failure::purge_protected(&self.described));
+        }
+        shelf.purge(name)?;
         Ok(Answer::Nothing)
     }
 
     /// `POST /{collection}/{name}/backup`.
     pub(super) fn backup<C: Shelved>(&self, name: &str, now: i64) -> Result<Answer, Failure> {
         let shelf = self.shelf::<C>(now);
+        shelf.check_unmanaged(name, "backup")?;
         let blob = self.backup_key.seal(shelf.object(name)?)?;
         Ok(Answer::Json(json!({ "value": blob })))
     }
@@ -130,7 +139,7 @@ impl Store {
     }
 
     /// The id of an object, without a version.
-    fn id<C: Content>(&self, name: &str) -> String {
+    pub(super) fn id<C: Content>(&self, name: &str) -> String {
         format!("https://{}/{}/{name}", self.authority, C::COLLECTION.path())
     }
 
@@ -141,7 +150,7 @@ impl Store {
 
     fn item<C: Content>(&self, id: &str, version: &Version<C>) -> Map<String, Value> {
         let mut item = version.content.item(id);
-        add_common(&mut item, version);
+        self.add_common(&mut item, version);
         item
     }
 
@@ -161,13 +170,20 @@ impl Store {
         );
         shown.insert("recoveryId".to_owned(), recovery_id.into());
         shown.insert("deletedDate".to_owned(), deleted.at.into());
-        shown.insert("scheduledPurgeDate".to_owned(), deleted.purged_at().into());
+        shown.insert("scheduledPurgeDate".to_owned(), deleted.purge_at.into());
     }
-}
 
-fn add_common<C>(shown: &mut Map<String, Value>, version: &Version<C>) {
-    shown.insert("attributes".to_owned(), version.attributes.render());
-    if let Some(tags) = &version.tags {
-        shown.insert("tags".to_owned(), json!(tags));
+    fn add_common<C: Content>(&self, shown: &mut Map<String, Value>, version: &Version<C>) {
+        let mut attributes = version.attributes.render(&self.soft_delete);
+        if let Some(attributes) = attributes.as_object_mut() {
+            attributes.extend(version.content.attributes());
+        }
+        shown.insert("attributes".to_owned(), attributes);
+        if let Some(tags) = &version.tags {
+            shown.insert("tags".to_owned(), json!(tags));
+        }
+        if version.content.is_managed() {
+            shown.insert("managed".to_owned(), true.into());
+        }
     }
 }
