@@ -81,6 +81,60 @@ async fn purge_protection_leaves_the_purge_to_time() {
     assert_eq!(world.get(path).await.status, StatusCode::NOT_FOUND);
 }
 
+/// How an object is made, and where it is, live or deleted.
+struct Kind {
+    noun: &'static str,
+    create: (&'static str, &'static str, Value),
+    live: &'static str,
+    deleted: &'static str,
+}
+
+impl Kind {
+    fn both() -> [Self; 2] {
+        let secret = Self {
+            noun: "Secret",
+            create: ("PUT", "/secrets/o", json!({ "value": "v" })),
+            live: "/secrets/o",
+            deleted: "/deletedsecrets/o",
+        };
+        let key = Self {
+            noun: "Key",
+            create: ("POST", "/keys/o/create", json!({ "kty": "EC" })),
+            live: "/keys/o",
+            deleted: "/deletedkeys/o",
+        };
+        [secret, key]
+    }
+
+    /// Nobody finds it, its name is taken, and nothing can be done about it.
+    async fn is_being(&self, world: &World, participle: &str, inner: &str) {
+        for path in [self.live, self.deleted] {
+            assert_eq!(world.get(path).await.status, StatusCode::NOT_FOUND);
+        }
+        let noun = self.noun;
+        let again = format!(
+            "{noun} o is currently being {participle} and cannot be re-created; retry later."
+        );
+        let nothing = format!("{noun} is currently being {participle}.");
+        let recover = format!("{}/recover", self.deleted);
+        let (method, path, body) = self.create.clone();
+        for (method, path, body, message) in [
+            (method, path, body, &again),
+            ("DELETE", self.deleted, Value::Null, &nothing),
+            ("POST", &recover, Value::Null, &nothing),
+        ] {
+            let refused = world.send(method, path, body).await;
+            assert_eq!(refused.status, StatusCode::CONFLICT);
+            assert_eq!(
+                refused.body,
+                json!({ "error": {
+                    "code": "Conflict", "message": message, "innererror": { "code": inner },
+                }})
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_object_that_is_being_deleted_or_recovered_is_nowhere_and_keeps_its_name() {
     let world = world(SoftDelete {
@@ -89,61 +143,23 @@ async fn an_object_that_is_being_deleted_or_recovered_is_nowhere_and_keeps_its_n
         ..SoftDelete::default()
     })
     .await;
-    for (live, dead, create, noun) in [
-        (
-            "/secrets/o",
-            "/deletedsecrets/o",
-            ("PUT", "/secrets/o", json!({ "value": "v" })),
-            "Secret",
-        ),
-        (
-            "/keys/o",
-            "/deletedkeys/o",
-            ("POST", "/keys/o/create", json!({ "kty": "EC" })),
-            "Key",
-        ),
-    ] {
-        let (method, path, body) = create;
-        let create = || world.send(method, path, body.clone());
-        let nowhere = async || {
-            assert_eq!(world.get(live).await.status, StatusCode::NOT_FOUND);
-            assert_eq!(world.get(dead).await.status, StatusCode::NOT_FOUND);
-        };
-        let recover = format!("{dead}/recover");
-        create().await;
-        let before = world.get(live).await;
-        let deleted = world.send("DELETE", live, Value::Null).await;
+    for kind in Kind::both() {
+        let (method, path, body) = kind.create.clone();
+        world.send(method, path, body).await;
+        let before = world.get(kind.live).await;
+        let deleted = world.send("DELETE", kind.live, Value::Null).await;
         assert_eq!(deleted.status, StatusCode::OK);
-        nowhere().await;
-        let refused = create().await;
-        assert_eq!(
-            refused.body,
-            json!({ "error": {
-                "code": "Conflict",
-                "message": format!(
-                    "{noun} o is currently being deleted and cannot be re-created; retry later."
-                ),
-                "innererror": { "code": "ObjectIsBeingDeleted" },
-            }})
-        );
-        assert_eq!(refused.status, StatusCode::CONFLICT);
-        for (method, path) in [("DELETE", dead), ("POST", &*recover)] {
-            let refused = world.send(method, path, Value::Null).await;
-            assert_eq!(refused.error(), ("Conflict", Some("ObjectIsBeingDeleted")));
-            let message = &refused.body["error"]["message"];
-            assert_eq!(message, &format!("{noun} is currently being deleted."));
-        }
+        kind.is_being(&world, "deleted", "ObjectIsBeingDeleted")
+            .await;
         world.clock.advance(Duration::from_secs(10));
-        assert_eq!(world.get(dead).await.body, deleted.body);
+        assert_eq!(world.get(kind.deleted).await.body, deleted.body);
 
+        let recover = format!("{}/recover", kind.deleted);
         let recovered = world.send("POST", &recover, Value::Null).await;
         assert_eq!(recovered.status, StatusCode::OK);
-        nowhere().await;
-        let inner = Some("ObjectIsBeingRecovered");
-        assert_eq!(create().await.error(), ("Conflict", inner));
-        let refused = world.send("DELETE", dead, Value::Null).await;
-        assert_eq!(refused.error(), ("Conflict", inner));
+        kind.is_being(&world, "recovered", "ObjectIsBeingRecovered")
+            .await;
         world.clock.advance(Duration::from_secs(20));
-        assert_eq!(world.get(live).await.body, before.body);
+        assert_eq!(world.get(kind.live).await.body, before.body);
     }
 }

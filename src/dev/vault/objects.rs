@@ -187,3 +187,111 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dev::vault::behavior::SoftDelete;
+    use crate::dev::vault::crypto::{Curve, Kind, Material};
+    use crate::dev::vault::keys::{CryptoVerb, Key, KeyOperation, Traits};
+    use crate::dev::vault::route::Collection;
+    use crate::dev::vault::secrets::{OfCertificate, Secret};
+    use crate::dev::vault::shelf::Attributes;
+
+    const KID: &str = "https://v.vault.azure.net/keys/c/1";
+
+    fn attributes() -> Attributes {
+        Attributes {
+            enabled: true,
+            not_before: None,
+            expires: None,
+            created: 0,
+            updated: 0,
+            exportable: None,
+        }
+    }
+
+    /// A store with a secret and a key that a certificate owns, as the objects `c`.
+    fn store() -> Store {
+        let authority = "v.vault.azure.net".parse().unwrap();
+        let store = Store::new(authority, "here", SoftDelete::default()).unwrap();
+        let secret = Secret {
+            value: "v".into(),
+            content_type: None,
+            certificate: Some(OfCertificate {
+                kid: KID.into(),
+                pem: None,
+            }),
+        };
+        let traits = Traits {
+            operations: vec![KeyOperation::Sign],
+            hardware: false,
+            managed: true,
+            release_policy: None,
+        };
+        let material = Material::generate(Kind::Ec(Curve::P256)).unwrap();
+        let key = Key::new(material, traits).unwrap();
+        let secret = Version::new(attributes(), None, secret);
+        store.shelf::<Secret>(0).add("c", secret).unwrap();
+        let key = Version::new(attributes(), None, key);
+        store.shelf::<Key>(0).add("c", key).unwrap();
+        store
+    }
+
+    #[track_caller]
+    fn managed(outcome: Result<Answer, Failure>, collection: Collection, operation: &str) {
+        assert_eq!(
+            outcome.unwrap_err(),
+            Failure::managed(collection, operation)
+        );
+    }
+
+    fn common<C: Shelved>(store: &Store) {
+        managed(store.delete::<C>("c", 0), C::COLLECTION, "delete");
+        managed(store.backup::<C>("C", 0), C::COLLECTION, "backup");
+        store.shelf::<C>(0).delete("c", 0).unwrap();
+        managed(store.purge::<C>("c", 0), C::COLLECTION, "purge");
+        managed(store.recover::<C>("c", 0), C::COLLECTION, "recover");
+        // With the certificate itself it goes.
+        store.shelf::<C>(0).recover("c", 0).unwrap();
+    }
+
+    #[test]
+    fn the_secret_of_a_certificate_is_read_and_left_alone() {
+        let store = store();
+        let body = br#"{"value":"w"}"#;
+        managed(store.set_secret("c", body, 0), Collection::Secrets, "set");
+        let update = store.update_secret("c", None, b"{}", 0);
+        managed(update, Collection::Secrets, "update");
+        common::<Secret>(&store);
+        let query = Query::parse("api-version=7.6").unwrap();
+        let Ok(Answer::Json(shown)) = store.secret("c", None, &query, 0) else {
+            panic!("a secret");
+        };
+        assert_eq!(
+            (&shown["managed"], &shown["kid"]),
+            (&json!(true), &json!(KID))
+        );
+        let Answer::Json(list) = store.list::<Secret>(&query, 0) else {
+            panic!("a list");
+        };
+        assert_eq!(list["value"][0]["managed"], true);
+    }
+
+    #[tokio::test]
+    async fn the_key_of_a_certificate_is_used_and_left_alone() {
+        let store = store();
+        let body = br#"{"kty":"EC"}"#;
+        let keys = Collection::Keys;
+        managed(store.create_key("c", body, 0).await, keys, "create");
+        managed(store.rotate_key("c", 0).await, keys, "rotate");
+        managed(store.update_key("c", None, b"{}", 0), keys, "update");
+        let policy = store.set_rotation_policy("c", b"{}", 0);
+        managed(policy, keys, "setrotationpolicy");
+        common::<Key>(&store);
+        let digest = "A".repeat(43);
+        let body = json!({ "alg": "ES256", "value": digest }).to_string();
+        let signed = store.operate("c", None, CryptoVerb::Sign, body.as_bytes(), 0);
+        assert!(signed.is_ok(), "{signed:?}");
+    }
+}

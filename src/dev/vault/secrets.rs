@@ -216,3 +216,44 @@ fn check_content_type(content_type: Option<&str>) -> Result<(), Failure> {
         Some(_) | None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(content_type: &str, certificate: Option<OfCertificate>) -> Secret {
+        Secret {
+            value: "the value".into(),
+            content_type: Some(content_type.into()),
+            certificate,
+        }
+    }
+
+    fn certificate(pem: Option<&str>) -> Option<OfCertificate> {
+        Some(OfCertificate {
+            kid: "https://v/keys/c/1".into(),
+            pem: pem.map(Into::into),
+        })
+    }
+
+    /// The value and content type of `secret` in another form.
+    fn converted(secret: Secret, wanted: &str) -> Option<(Box<str>, Box<str>)> {
+        let secret = secret.converted(wanted).ok()?;
+        Some((secret.value, secret.content_type?))
+    }
+
+    #[test]
+    fn a_pfx_of_a_certificate_becomes_pem_and_nothing_becomes_anything_else() {
+        let pfx = || secret(PFX, certificate(Some("as PEM")));
+        let pem = || secret(PEM, certificate(None));
+        let same = |form: &str| Some(("the value".into(), form.into()));
+        assert_eq!(converted(pfx(), PEM), Some(("as PEM".into(), PEM.into())));
+        assert_eq!(converted(pfx(), PFX), same(PFX));
+        assert_eq!(converted(pem(), PEM), same(PEM));
+        assert_eq!(converted(pem(), PFX), None);
+        assert_eq!(converted(pfx(), "text/plain"), None);
+        // There is no certificate in it to be converted.
+        assert_eq!(converted(secret(PFX, None), PEM), same(PFX));
+        assert_eq!(converted(secret("a", None), PEM), same("a"));
+    }
+}
