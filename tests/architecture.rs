@@ -189,6 +189,53 @@ fn the_program_is_not_made_of_what_it_hardly_uses() {
     }
 }
 
+/// Whatever of the embedded vault and issuer is not in their rooms.
+const DOORS_TO_DEV: [(&str, &[&str]); 2] = [
+    ("lib.rs", &["pub mod dev;"]),
+    (
+        "cli.rs",
+        &["mod dev;", "Dev(dev::Dev),", "Command::Dev(command) =>"],
+    ),
+];
+
+#[test]
+fn a_build_without_dev_has_no_embedded_vault() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for (file, doors) in DOORS_TO_DEV {
+        let lines = code(&root.join(file));
+        for door in doors {
+            let place = lines.iter().position(|line| line.starts_with(door));
+            let guard = place.and_then(|place| lines.get(place.checked_sub(1)?));
+            assert_eq!(
+                guard.map(String::as_str),
+                Some("#[cfg(feature = \"dev\")]"),
+                "{file}: `{door}` must be behind the feature `dev`"
+            );
+        }
+    }
+    let rooms = fs::read_dir(&root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let rooms = rooms.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()));
+    for file in rooms.flat_map(|room| sources(&room)) {
+        if file.starts_with(root.join("dev")) || file.starts_with(root.join("cli/dev")) {
+            continue;
+        }
+        for line in code(&file)
+            .iter()
+            .filter(|line| line.contains("crate::dev"))
+        {
+            assert!(
+                ["dev.rs", "cli/dev.rs"]
+                    .map(|room| root.join(room))
+                    .contains(&file),
+                "{}: only `portcullis dev` may know the embedded vault: {line}",
+                file.display()
+            );
+        }
+    }
+}
+
 #[test]
 fn files_stay_readable() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -138,6 +138,8 @@ fn what_it_prints_can_be_pasted_in_another_place() {
     symlink(env!("CARGO_BIN_EXE_portcullis"), work.join("portcullis")).unwrap();
     let directory = work.join("dev \"1\"");
     let running = start(command("./portcullis", &work, &directory));
+    let warning = "for tests and demos: it keeps everything in memory";
+    assert!(running.guide.contains(warning), "{}", running.guide);
 
     let ca = directory.join("ca.pem").to_str().unwrap().to_owned();
     for (from, to) in [

@@ -5,24 +5,28 @@
 //! sees refused was refused by the proxy.
 //!
 //! * Secrets: set, get, update, list, versions, delete, recover, purge, backup, restore.
-//! * Keys: the same with create and import, and encrypt, decrypt, sign, verify, wrap and unwrap
-//!   with real RSA and elliptic curves.
-//! * Everything else is 501 in Key Vault's error shape.
+//! * Keys: the same with create and import; encrypt, decrypt, sign, verify, wrap and unwrap with
+//!   real RSA and elliptic curves; rotation, by hand and when a policy's time has come by the
+//!   clock; and release up to the attestation, which nothing here can give. Keys "in hardware" are
+//!   called so and are not.
+//! * What only a managed HSM has is refused; everything else is 501 in Key Vault's error shape.
 //!
-//! Deleting and recovering take effect at once. Deleted objects are purged after 90 days of the
-//! clock. The [journal](JournalEntry) says what arrived, and a [`Script`] makes the vault have a
-//! bad day.
+//! [`Behavior`] says how long deleting takes, what may be purged, and how much is done in ten
+//! seconds. The [journal](JournalEntry) says what arrived, and a [`Script`] makes the vault have
+//! a bad day.
 //!
 //! Source: <https://learn.microsoft.com/rest/api/keyvault/>.
 
 mod authn;
 mod backup;
+mod behavior;
 mod body;
 mod crypto;
 mod failure;
 mod front;
 mod journal;
 mod keys;
+mod limits;
 mod objects;
 mod paging;
 mod route;
@@ -43,8 +47,10 @@ use crate::keyvault::Authority;
 use super::server::{Bound, Running};
 use super::{StartError, unix_seconds};
 pub use authn::Trust;
+pub use behavior::{Behavior, RetentionDays, RetentionError, SoftDelete};
 use front::Front;
 pub use journal::JournalEntry;
+pub use limits::{KeyLimits, ServiceLimits};
 pub use script::{Release, Script};
 use store::Store;
 
@@ -62,6 +68,8 @@ pub struct VaultSettings {
     pub trust: Trust,
     /// What it holds from the start.
     pub seeds: Vec<Seed>,
+    /// How it keeps and limits what it does.
+    pub behavior: Behavior,
     /// The server's certificate.
     pub tls: Arc<rustls::ServerConfig>,
     /// What time it is.
@@ -132,7 +140,8 @@ pub async fn start(settings: VaultSettings) -> Result<VaultHandle, StartError> {
         0 => settings.authority.with_port(port),
         _ => settings.authority.clone(),
     };
-    let store = Store::new(authority)?;
+    let soft_delete = settings.behavior.soft_delete;
+    let store = Store::new(authority, &settings.location, soft_delete)?;
     let now = unix_seconds(settings.clock.now());
     for seed in &settings.seeds {
         seed.sow(&store, now).await?;
@@ -180,6 +189,11 @@ impl VaultHandle {
     /// the path do not matter, nor does the query. Scripts for one path are used up in order.
     pub fn next_response(&self, path: &str, script: Script) {
         self.front.scripts.queue(path, script);
+    }
+
+    /// Throttles what comes from now on by these limits, or not at all.
+    pub fn limit(&self, limits: Option<ServiceLimits>) {
+        self.front.meter.limit(limits);
     }
 
     /// Stops: answers in flight may finish, for a few seconds.

@@ -14,7 +14,7 @@ use thiserror::Error;
 use super::issuer::{self, IssuerHandle, IssuerSettings, VAULT_RESOURCE};
 use super::people::{self, GroupsClaim, RoleDataError, SeedError};
 use super::pki::{LeafFiles, Pki, PkiError};
-use super::vault::{self, Trust, VaultHandle, VaultSettings};
+use super::vault::{self, Behavior, Trust, VaultHandle, VaultSettings};
 use crate::app::{self, App};
 use crate::clock::Clock;
 use crate::config::{
@@ -87,6 +87,8 @@ pub struct WorldSettings {
     /// The port in the vault's name, such as 443; `None` for the one it listens on. Clients that
     /// take the name for the proxy then need not be told of it.
     pub vault_port: Option<u16>,
+    /// How the vault keeps and limits what it does.
+    pub behavior: Behavior,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
 }
@@ -108,6 +110,7 @@ impl WorldSettings {
             client_certificates: None,
             vault_host: "localhost".into(),
             vault_port: None,
+            behavior: Behavior::default(),
             clock,
         }
     }
@@ -270,6 +273,7 @@ async fn start_vault(
             challenge_resource: VAULT_RESOURCE.into(),
         },
         seeds: people::seeds(pki)?,
+        behavior: settings.behavior,
         tls: pki.leaf(&[&settings.vault_host])?.server_config()?,
         clock: Arc::clone(&settings.clock),
     };

@@ -74,8 +74,6 @@ async fn a_key_that_cannot_be_made_is_a_bad_parameter() {
     for body in [
         json!({}),
         json!({ "kty": 1 }),
-        json!({ "kty": "oct" }),
-        json!({ "kty": "RSA-HSM" }),
         json!({ "kty": "RSA", "key_size": 1024 }),
         json!({ "kty": "RSA", "key_size": "2048" }),
         json!({ "kty": "RSA", "public_exponent": 3 }),
@@ -89,23 +87,56 @@ async fn a_key_that_cannot_be_made_is_a_bad_parameter() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_called_exportable_stays_so_and_is_not_released() {
+async fn what_only_a_managed_hsm_makes_is_refused_in_key_vaults_words() {
     let world = World::start().await;
-    let body = json!({ "kty": "EC", "tags": { "a": "b" }, "attributes": { "exportable": true } });
-    let created = world.send("POST", "/keys/a/create", body).await;
-    assert_eq!(created.status, StatusCode::OK);
-    assert_eq!(created.body["attributes"]["exportable"], true);
-    let change = json!({ "attributes": { "exportable": false } });
-    let refused = world.send("PATCH", "/keys/a", change).await;
-    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
-    let change = json!({ "attributes": { "exportable": true, "enabled": true } });
-    let updated = world.send("PATCH", "/keys/a", change).await;
-    assert_eq!(updated.body["attributes"]["exportable"], true);
-    let released = world.send("POST", "/keys/a/release", json!({})).await;
-    assert_eq!(released.status, StatusCode::NOT_IMPLEMENTED);
-    let deleted = world.send("DELETE", "/keys/a", Value::Null).await;
-    for key in ["attributes", "tags", "key"] {
-        assert_eq!(deleted.body[key], updated.body[key], "{key}");
+    for kty in ["oct", "oct-HSM", "OKP", "RSA-HSM-HSM", ""] {
+        let refused = [
+            world
+                .send("POST", "/keys/a/create", json!({ "kty": kty }))
+                .await,
+            world
+                .send("PUT", "/keys/a", json!({ "key": { "kty": kty } }))
+                .await,
+        ];
+        for reply in refused {
+            assert_eq!(reply.status, StatusCode::BAD_REQUEST);
+            assert_eq!(
+                reply.body,
+                json!({ "error": {
+                    "code": "BadParameter",
+                    "message": format!("Invalid kty value: {kty}"),
+                    "innererror": { "code": "KeyTypeNotSupported" },
+                }})
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_in_hardware_is_called_so_and_works_like_any_other() {
+    let world = World::start().await;
+    for (body, algorithm) in [
+        (json!({ "kty": "RSA-HSM", "key_size": 3072 }), "PS512"),
+        (json!({ "kty": "EC-HSM", "crv": "P-256K" }), "ES256K"),
+    ] {
+        let created = world.send("POST", "/keys/hsm/create", body.clone()).await;
+        assert_eq!(created.status, StatusCode::OK);
+        assert_eq!(created.body["key"]["kty"], body["kty"]);
+        assert_eq!(created.body["attributes"]["hsmPlatform"], "2");
+        signs(&world, "/keys/hsm", algorithm, &created.body["key"]).await;
+    }
+    for (hardware, kty, expected, platform) in [
+        (true, "EC", "EC-HSM", "2"),
+        (false, "EC-HSM", "EC-HSM", "2"),
+        (false, "EC", "EC", "0"),
+    ] {
+        let mut jwk = elliptic_jwk();
+        jwk["kty"] = kty.into();
+        let body = json!({ "key": jwk, "Hsm": hardware });
+        let imported = world.send("PUT", "/keys/imported", body).await;
+        assert_eq!(imported.body["key"]["kty"], expected);
+        assert_eq!(imported.body["attributes"]["hsmPlatform"], platform);
+        signs(&world, "/keys/imported", "ES384", &imported.body["key"]).await;
     }
 }
 

@@ -6,8 +6,12 @@
 mod admission;
 mod issuer;
 mod keys;
+mod limits;
 mod operations;
+mod release;
+mod rotation;
 mod script;
 mod sdk;
 mod secrets;
+mod soft_delete;
 mod world;

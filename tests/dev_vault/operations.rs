@@ -7,15 +7,16 @@ use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::rsa::{
     OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey, PublicKeyComponents,
 };
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P256K1_SHA256_FIXED, ECDSA_P384_SHA384_FIXED,
-    ECDSA_P521_SHA512_FIXED, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
-    RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
-    RSA_PSS_2048_8192_SHA512, RsaParameters, UnparsedPublicKey, VerificationAlgorithm,
-};
+use aws_lc_rs::signature::RSA_PKCS1_2048_8192_SHA256 as ANY_RSA;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
+use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
+use ring::signature::{
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
+    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters,
+    RsaPublicKeyComponents,
+};
 use serde_json::{Value, json};
 
 use crate::world::{World, read};
@@ -45,19 +46,26 @@ fn hash(algorithm: &str) -> &'static Algorithm {
     }
 }
 
-/// Verifies as a client does: with the public key of the JWK and the message itself.
+/// Verifies as a client does: with the public key of the JWK and the message itself, and with
+/// others' code than the vault's.
 fn verified(algorithm: &str, jwk: &Value, signature: &[u8]) -> bool {
     let rsa = |parameters: &'static RsaParameters| {
-        components(jwk)
+        let (n, e) = (member(jwk, "n"), member(jwk, "e"));
+        RsaPublicKeyComponents { n, e }
             .verify(parameters, MESSAGE, signature)
             .is_ok()
     };
-    let elliptic = |algorithm: &'static dyn VerificationAlgorithm| {
-        let point = [vec![4], member(jwk, "x"), member(jwk, "y")].concat();
-        UnparsedPublicKey::new(algorithm, point)
-            .verify(MESSAGE, signature)
-            .is_ok()
-    };
+    let point = || [vec![4], member(jwk, "x"), member(jwk, "y")].concat();
+    let hashed = digest(hash(algorithm), MESSAGE);
+    macro_rules! elliptic {
+        ($curve:ident) => {{
+            let key = $curve::ecdsa::VerifyingKey::from_sec1_bytes(&point()).unwrap();
+            let signature = $curve::ecdsa::Signature::from_slice(signature).unwrap();
+            // Of the two signatures that are equally good, k256 takes the one that Bitcoin takes.
+            let signature = signature.normalize_s();
+            key.verify_prehash(hashed.as_ref(), &signature).is_ok()
+        }};
+    }
     match algorithm {
         "RS256" => rsa(&RSA_PKCS1_2048_8192_SHA256),
         "RS384" => rsa(&RSA_PKCS1_2048_8192_SHA384),
@@ -65,10 +73,10 @@ fn verified(algorithm: &str, jwk: &Value, signature: &[u8]) -> bool {
         "PS256" => rsa(&RSA_PSS_2048_8192_SHA256),
         "PS384" => rsa(&RSA_PSS_2048_8192_SHA384),
         "PS512" => rsa(&RSA_PSS_2048_8192_SHA512),
-        "ES256" => elliptic(&ECDSA_P256_SHA256_FIXED),
-        "ES256K" => elliptic(&ECDSA_P256K1_SHA256_FIXED),
-        "ES384" => elliptic(&ECDSA_P384_SHA384_FIXED),
-        "ES512" => elliptic(&ECDSA_P521_SHA512_FIXED),
+        "ES256" => elliptic!(p256),
+        "ES256K" => elliptic!(k256),
+        "ES384" => elliptic!(p384),
+        "ES512" => elliptic!(p521),
         _ => panic!("{algorithm}"),
     }
 }
@@ -82,6 +90,9 @@ pub(crate) async fn signs(world: &World, key: &str, algorithm: &str, jwk: &Value
     assert_eq!(signed.body["kid"], jwk["kid"]);
     let signature = URL_SAFE_NO_PAD.decode(signed.text("value")).unwrap();
     assert!(verified(algorithm, jwk, &signature), "{algorithm}");
+    let mut forged = signature.clone();
+    forged[20] ^= 1;
+    assert!(!verified(algorithm, jwk, &forged), "{algorithm}");
     for (digest, expected) in [(digest, true), (other_digest(hash(algorithm)), false)] {
         let body = json!({
             "alg": algorithm, "digest": encode(digest), "value": encode(&signature),
@@ -99,10 +110,14 @@ fn other_digest(algorithm: &'static Algorithm) -> Digest {
 async fn every_signature_is_one_the_client_can_verify() {
     let world = World::start().await;
     let rsa = world.get("/keys/signing").await.body;
-    for algorithm in ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"] {
-        signs(&world, "/keys/signing", algorithm, &rsa["key"]).await;
-        // No version is an empty segment for some SDKs.
-        signs(&world, "/keys/signing/", algorithm, &rsa["key"]).await;
+    // No version is an empty segment for some SDKs.
+    signs(&world, "/keys/signing/", "RS256", &rsa["key"]).await;
+    for size in [2048, 3072, 4096] {
+        let body = json!({ "kty": "RSA", "key_size": size });
+        let rsa = world.send("POST", "/keys/rsa/create", body).await.body;
+        for algorithm in ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"] {
+            signs(&world, "/keys/rsa", algorithm, &rsa["key"]).await;
+        }
     }
     for (algorithm, curve) in [
         ("ES256", "P-256"),
@@ -151,7 +166,7 @@ async fn what_the_client_encrypts_with_the_public_key_the_vault_decrypts() {
     let world = World::start().await;
     let key = world.get("/keys/signing").await.body;
     let public = components(&key["key"])
-        .to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256)
+        .to_parsed_public_key(&ANY_RSA)
         .unwrap();
     let der: PublicKeyX509Der<'_> = public.as_der().unwrap();
     let public = PublicEncryptingKey::from_der(der.as_ref()).unwrap();
@@ -239,11 +254,6 @@ async fn what_the_vault_does_not_have_it_says_so() {
         ("POST", "/certificates/a/create"),
         ("GET", "/deletedcertificates/a"),
         ("GET", "/storage/a/sas"),
-        ("POST", "/keys/signing/rotate"),
-        ("GET", "/keys/signing/rotationpolicy"),
-        ("POST", "/keys/signing//release"),
-        ("GET", "/keys/signing//attestation"),
-        ("POST", "/rng"),
         ("GET", "/"),
     ] {
         let reply = world.send(method, path, Value::Null).await;
@@ -260,6 +270,14 @@ async fn a_method_or_verb_that_does_not_exist_is_refused() {
         ("DELETE", "/secrets/app-api-key/versions", 400),
         ("DELETE", "/deletedsecrets/a/purge", 400),
         ("GET", "/keys/signing/sign", 400),
+        ("GET", "/keys/signing/rotate", 400),
+        ("POST", "/keys/signing/rotationpolicy", 400),
+        // Of managed HSMs alone, or of a preview.
+        ("GET", "/keys/signing//attestation", 400),
+        ("POST", "/keys/signing//securewrapkey", 400),
+        ("POST", "/keys/signing//secureunwrapkey", 400),
+        ("POST", "/keys/signing//export", 400),
+        ("POST", "/rng", 400),
         ("POST", "/secrets/app-api-key", 405),
         ("DELETE", "/secrets", 405),
         ("OPTIONS", "/secrets/app-api-key", 405),
@@ -271,18 +289,25 @@ async fn a_method_or_verb_that_does_not_exist_is_refused() {
 }
 
 #[tokio::test]
-async fn the_api_version_is_required_and_checked_for_its_form() {
+async fn the_api_version_is_required_and_must_be_one_there_is() {
     let world = World::start().await;
     for query in [
         "",
         "?",
         "?api-version=",
         "?api-version=latest",
+        "?api-version=9.9",
+        "?api-version=2026-04-02",
         "?API-VERSION=7.6",
     ] {
         let reply = read(world.request("GET", &format!("/secrets/app-api-key{query}"))).await;
         assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{query}");
         assert_eq!(reply.error().0, "BadParameter");
+    }
+    for version in ["2015-06-01", "7.0", "7.6-preview.2", "2026-07-01-preview"] {
+        let path = format!("/secrets/app-api-key?api-version={version}");
+        let reply = read(world.request("GET", &path)).await;
+        assert_eq!(reply.status, StatusCode::OK, "{version}");
     }
 }
 

@@ -8,8 +8,9 @@ use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions}
 use azure_core::http::{ClientOptions, StatusCode, Transport};
 use azure_core::time::{Duration, OffsetDateTime};
 use azure_security_keyvault_keys::models::{
-    CreateKeyParameters, CurveName, EncryptionAlgorithm, KeyOperationParameters, KeyType,
-    SignParameters, SignatureAlgorithm, VerifyParameters,
+    CreateKeyParameters, CurveName, EncryptionAlgorithm, KeyAttributes, KeyOperationParameters,
+    KeyReleasePolicy, KeyType, ReleaseParameters, SignParameters, SignatureAlgorithm,
+    VerifyParameters,
 };
 use azure_security_keyvault_keys::{KeyClient, KeyClientOptions, ResourceExt as _};
 use azure_security_keyvault_secrets::models::{
@@ -210,4 +211,47 @@ async fn the_sdk_signs_verifies_and_decrypts() {
     let body = operation(cipher).try_into().unwrap();
     let decrypted = client.decrypt("signing", "", body, None).await.unwrap();
     assert_eq!(decrypted.into_model().unwrap().result, plain);
+}
+
+#[tokio::test]
+async fn the_sdk_makes_an_exportable_key_rotates_it_and_is_refused_its_release() {
+    let world = World::start().await;
+    let client = keys(&world);
+    let rules = r#"{"version":"1.0.0","anyOf":[{"authority":"https://attest.example/","allOf":[{"claim":"a","equals":"b"}]}]}"#;
+    let policy = KeyReleasePolicy {
+        encoded_policy: Some(rules.into()),
+        immutable: Some(true),
+        ..KeyReleasePolicy::default()
+    };
+    let create = CreateKeyParameters {
+        kty: Some(KeyType::EcHsm),
+        key_attributes: Some(KeyAttributes {
+            exportable: Some(true),
+            ..KeyAttributes::default()
+        }),
+        release_policy: Some(policy),
+        ..CreateKeyParameters::default()
+    };
+    let created = client.create_key("k", create.try_into().unwrap(), None);
+    let created = created.await.unwrap().into_model().unwrap();
+    let rotated = client.rotate_key("k", None).await.unwrap();
+    let rotated = rotated.into_model().unwrap();
+    let ids = [&created, &rotated].map(|key| key.resource_id().unwrap().version);
+    assert_ne!(ids[0], ids[1]);
+    for key in [created, rotated] {
+        let attributes = key.attributes.unwrap();
+        assert_eq!(attributes.exportable, Some(true));
+        assert_eq!(attributes.hsm_platform.as_deref(), Some("2"));
+        let policy = key.release_policy.unwrap();
+        assert_eq!(policy.encoded_policy.as_deref(), Some(rules.as_bytes()));
+        assert_eq!(policy.immutable, Some(true));
+        assert_eq!(key.key.unwrap().kty, Some(KeyType::EcHsm));
+    }
+    let release = ReleaseParameters {
+        target_attestation_token: Some("a.b.c".into()),
+        ..ReleaseParameters::default()
+    };
+    let refused = client.release("k", release.try_into().unwrap(), None);
+    let refused = refused.await.unwrap_err();
+    assert_eq!(refused.http_status(), Some(StatusCode::Forbidden));
 }

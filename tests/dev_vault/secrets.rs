@@ -83,6 +83,18 @@ async fn an_update_changes_what_it_names_in_one_version() {
 }
 
 #[tokio::test]
+async fn the_dates_of_a_secret_inform_and_do_not_refuse() {
+    let world = World::start().await;
+    let now = world.clock.seconds();
+    for attributes in [json!({ "nbf": now + 100 }), json!({ "exp": now - 100 })] {
+        let body = json!({ "value": "v", "attributes": attributes });
+        world.send("PUT", "/secrets/a", body).await;
+        let reply = world.get("/secrets/a").await;
+        assert_eq!((reply.status, reply.text("value")), (StatusCode::OK, "v"));
+    }
+}
+
+#[tokio::test]
 async fn two_versions_of_one_second_can_be_told_apart() {
     let world = World::start().await;
     let now = world.clock.seconds();

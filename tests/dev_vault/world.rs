@@ -10,7 +10,7 @@ use portcullis::clock::{Clock, SystemClock};
 use portcullis::dev::issuer::{self, IssuerHandle, IssuerSettings, VAULT_RESOURCE};
 use portcullis::dev::people::{self, GroupsClaim, Person};
 use portcullis::dev::pki::Pki;
-use portcullis::dev::vault::{self, Trust, VaultHandle, VaultSettings};
+use portcullis::dev::vault::{self, Behavior, Trust, VaultHandle, VaultSettings};
 use serde_json::Value;
 
 /// The host the vault calls itself by; it resolves to the machine only in the tests' client.
@@ -84,6 +84,11 @@ pub(crate) fn client(pki: &Pki, address: SocketAddr) -> reqwest::Client {
 
 impl World {
     pub(crate) async fn start() -> Self {
+        Self::behaving(Behavior::default()).await
+    }
+
+    /// A world whose vault behaves like this.
+    pub(crate) async fn behaving(behavior: Behavior) -> Self {
         // Certificates are checked on the machine's clock, everything else on the hand's.
         let pki = Pki::new(SystemClock.now()).unwrap();
         let clock = Arc::new(HandClock(AtomicU64::new(1_790_000_000)));
@@ -112,6 +117,7 @@ impl World {
                 challenge_resource: VAULT_RESOURCE.into(),
             },
             seeds: people::seeds(&pki).unwrap(),
+            behavior,
             tls,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
         })

@@ -91,6 +91,7 @@ pub(crate) async fn start_vault(
             challenge_resource: VAULT_RESOURCE.into(),
         },
         seeds: people::seeds(pki).unwrap(),
+        behavior: vault::Behavior::default(),
         tls: pki.leaf(&[host]).unwrap().server_config().unwrap(),
         clock: Arc::clone(clock) as Arc<dyn Clock>,
     };

@@ -7,7 +7,9 @@ use aws_lc_rs::signature::{
 use azure_core::http::StatusCode;
 use azure_security_keyvault_keys::models::{
     CreateKeyParameters, CurveName, EncryptionAlgorithm, JsonWebKey, KeyOperationParameters,
-    KeyOperationResult, KeyType, SignParameters, SignatureAlgorithm, VerifyParameters,
+    KeyOperationResult, KeyRotationPolicy, KeyRotationPolicyAction, KeyType, LifetimeAction,
+    LifetimeActionTrigger, LifetimeActionType, SignParameters, SignatureAlgorithm,
+    VerifyParameters,
 };
 use azure_security_keyvault_keys::{KeyClient, ResourceExt as _, ResourceId};
 use futures_util::TryStreamExt as _;
@@ -202,13 +204,33 @@ async fn who_may_use_keys_may_not_make_or_delete_them() {
 }
 
 #[tokio::test]
-async fn what_the_embedded_vault_lacks_it_says_through_the_proxy() {
+async fn a_key_is_rotated_and_its_policy_kept_through_the_proxy() {
     let gate = Gate::start().await;
     let client = gate.keys(people::ADMIN);
-    let refused = Refusal::of(client.rotate_key(people::SIGNING_KEY, None).await);
-    assert_eq!(refused.status, StatusCode::NotImplemented);
-    assert_eq!(refused.code, "NotImplemented");
-    assert!(refused.message.contains("does not have key rotation"));
-    assert_eq!(refused.reason, None);
+    let name = people::SIGNING_KEY;
+    let before = client.get_key(name, None).await.unwrap();
+    let before = before.into_model().unwrap().resource_id().unwrap();
+    let policy = KeyRotationPolicy {
+        lifetime_actions: Some(vec![LifetimeAction {
+            action: Some(LifetimeActionType {
+                type_prop: Some(KeyRotationPolicyAction::Rotate),
+            }),
+            trigger: Some(LifetimeActionTrigger {
+                time_after_create: Some("P90D".to_owned()),
+                time_before_expiry: None,
+            }),
+        }]),
+        ..KeyRotationPolicy::default()
+    };
+    let set = client.update_key_rotation_policy(name, policy.try_into().unwrap(), None);
+    let set = set.await.unwrap().into_model().unwrap();
+    let kept = client.get_key_rotation_policy(name, None).await.unwrap();
+    let kept = kept.into_model().unwrap();
+    assert_eq!(kept.id, set.id);
+    assert_eq!(kept.lifetime_actions.unwrap().len(), 2);
+    let rotated = client.rotate_key(name, None).await.unwrap();
+    let rotated = rotated.into_model().unwrap().resource_id().unwrap();
+    assert_eq!(rotated.name, before.name);
+    assert_ne!(rotated.version, before.version);
     gate.finish().await;
 }

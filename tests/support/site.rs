@@ -65,6 +65,7 @@ impl Site {
                 challenge_resource: VAULT_RESOURCE.into(),
             },
             seeds: people::seeds(&pki)?,
+            behavior: vault::Behavior::default(),
             tls: pki.leaf(&[])?.server_config()?,
             clock,
         })

@@ -19,7 +19,9 @@ pub(super) fn text(world: &World, program: &str, directory: &Path, records: &Pat
             "  curl --cacert {ca} -H \"Authorization: Bearer {token}\" \\\n    '{url}/secrets/{secret}?api-version=7.4'\n",
         )
     };
-    let mut text = format!("Portcullis is at {url}, in front of an embedded vault.\n\nPeople:\n");
+    let mut text = format!(
+        "Portcullis is at {url}, in front of an embedded vault.\nThe vault is for tests and demos: it keeps everything in memory, and nothing when it stops.\n\nPeople:\n"
+    );
     for person in &PEOPLE {
         // Writing to a `String` cannot fail.
         let _ = writeln!(text, "  {:14}{}", person.name, person.about);

@@ -25,6 +25,7 @@ impl fmt::Debug for BackupKey {
 #[derive(Deserialize, Serialize)]
 struct Blob {
     name: Box<str>,
+    policies: Value,
     /// Oldest first.
     versions: Vec<BlobVersion>,
 }
@@ -55,6 +56,7 @@ impl BackupKey {
         });
         let blob = Blob {
             name: object.name.clone(),
+            policies: serde_json::to_value(&object.policies).map_err(|_| Failure::internal())?,
             versions: versions.collect::<Result<_, Failure>>()?,
         };
         let mut bytes = serde_json::to_vec(&blob).map_err(|_| Failure::internal())?;
@@ -96,6 +98,7 @@ impl BackupKey {
             name: blob.name,
             older,
             latest,
+            policies: serde_json::from_value(blob.policies).map_err(|_| invalid())?,
         })
     }
 }

@@ -50,24 +50,16 @@ impl AttributesBody {
         Ok(attributes)
     }
 
-    /// The attributes of a new version of a key.
-    ///
-    /// A key may be called exportable without a release policy, which Azure demands, so that there
-    /// is something to decide about; it is not released all the same.
-    pub(super) fn new_key_version(self, now: i64) -> Result<Attributes, Failure> {
-        let exportable = self.exportable.unwrap_or(false);
-        let attributes = self.new_version(now)?;
-        Ok(Attributes {
-            exportable: Some(exportable),
-            ..attributes
-        })
+    /// Whether a key is to be exportable.
+    pub(super) const fn exportable(&self) -> Option<bool> {
+        self.exportable
     }
 
     /// Changes what is given and leaves the rest.
     pub(super) fn apply(self, attributes: &mut Attributes, now: i64) -> Result<(), Failure> {
         if matches!((self.exportable, attributes.exportable), (Some(to), Some(is)) if to != is) {
             return Err(Failure::bad_parameter(
-                "The 'exportable' attribute of a key cannot be changed.",
+                "AKV.SKR.1014: Cannot modify the exportable state of a key.",
             ));
         }
         let not_before = self.nbf.or(attributes.not_before);

@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::route::Collection;
+use super::shelf::Passage;
 
 /// What the vault answers instead of what it was asked for.
 ///
@@ -16,6 +17,8 @@ pub(super) struct Failure {
     code: &'static str,
     message: String,
     inner: Option<&'static str>,
+    /// Seconds to wait.
+    pub(super) retry_after: Option<i64>,
 }
 
 impl Failure {
@@ -25,6 +28,7 @@ impl Failure {
             code,
             message: message.into(),
             inner: None,
+            retry_after: None,
         }
     }
 
@@ -46,6 +50,51 @@ impl Failure {
     /// The object's state or its key operations do not allow the operation.
     pub(super) fn forbidden(inner: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "Forbidden", message).with_inner(inner)
+    }
+
+    /// The type of key is one of managed HSMs, or none.
+    pub(super) fn key_type(kty: &str) -> Self {
+        Self::bad_parameter(format!("Invalid kty value: {kty}")).with_inner("KeyTypeNotSupported")
+    }
+
+    /// What a certificate owns is changed with the certificate.
+    pub(super) fn managed(collection: Collection, operation: &str) -> Self {
+        let (noun, inner) = match collection {
+            Collection::Keys => ("Key", "KeyManagedByKeyVault"),
+            Collection::Secrets => ("secret", "SecretManagedByKeyVault"),
+        };
+        Self::forbidden(
+            inner,
+            format!(
+                "Operation \"{operation}\" is not allowed on this {noun}, since it is associated \
+                 with a certificate. Perform the operation on the corresponding certificate. For \
+                 more information refer to \
+                 https://docs.microsoft.com/en-us/azure/key-vault/certificates/about-certificates\
+                 #composition-of-a-certificate"
+            ),
+        )
+    }
+
+    /// The vault keeps what is deleted for the whole of its retention.
+    pub(super) fn purge_protected(vault: &str) -> Self {
+        Self::forbidden(
+            "ForbiddenByPolicy",
+            format!(
+                "Operation \"purge\" is not allowed because purge protection is enabled for this \
+                 vault. Key Vault service will automatically purge it after the retention period \
+                 has passed.\r\nVault: {vault}"
+            ),
+        )
+    }
+
+    /// Too much in too short a time; `retry_after` is in seconds.
+    pub(super) fn throttled(retry_after: Option<i64>) -> Self {
+        let message = "Request was not processed because too many requests were received. \
+                       Reason: VaultRequestTypeLimitReached";
+        Self {
+            retry_after,
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "Throttled", message)
+        }
     }
 
     /// The embedded vault lacks this part of Key Vault.
@@ -105,10 +154,11 @@ impl Failure {
 
     /// There is no such deleted object.
     pub(super) fn deleted_not_found(collection: Collection, name: &str) -> Self {
-        let (code, noun) = match collection {
-            Collection::Keys => ("KeyNotFound", "Key"),
-            Collection::Secrets => ("SecretNotFound", "Secret"),
+        let code = match collection {
+            Collection::Keys => "KeyNotFound",
+            Collection::Secrets => "SecretNotFound",
         };
+        let noun = collection.noun();
         Self::new(
             StatusCode::NOT_FOUND,
             code,
@@ -118,19 +168,34 @@ impl Failure {
 
     /// The name belongs to a deleted object.
     pub(super) fn deleted_but_recoverable(collection: Collection, name: &str) -> Self {
-        let noun = match collection {
-            Collection::Keys => "Key",
-            Collection::Secrets => "Secret",
-        };
+        let (noun, object) = (collection.noun(), collection.noun().to_ascii_lowercase());
         Self::new(
             StatusCode::CONFLICT,
             "Conflict",
             format!(
                 "{noun} {name} is currently in a deleted but recoverable state, and its name \
-                 cannot be reused; in this state, the object can only be recovered or purged."
+                 cannot be reused; in this state, the {object} can only be recovered or purged."
             ),
         )
         .with_inner("ObjectIsDeletedButRecoverable")
+    }
+
+    /// The object is neither live nor deleted yet, and cannot be made anew; nor, without
+    /// `name`, can anything else be done with it.
+    pub(super) fn in_passage(collection: Collection, passage: Passage, name: Option<&str>) -> Self {
+        let (participle, inner) = match passage {
+            Passage::Deleting => ("deleted", "ObjectIsBeingDeleted"),
+            Passage::Recovering => ("recovered", "ObjectIsBeingRecovered"),
+        };
+        let noun = collection.noun();
+        let message = match name {
+            Some(name) => format!(
+                "{noun} {name} is currently being {participle} and cannot be re-created; retry \
+                 later."
+            ),
+            None => format!("{noun} is currently being {participle}."),
+        };
+        Self::new(StatusCode::CONFLICT, "Conflict", message).with_inner(inner)
     }
 
     /// The name is taken by a live object.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, HOST, PRAGMA, WWW_AUTHENTICATE};
+use http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, EXPIRES, HOST, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use uuid::Uuid;
@@ -18,9 +20,10 @@ use super::authn::Trust;
 use super::failure::Failure;
 use super::journal::{EntryNumber, Journal};
 use super::keys::{CryptoVerb, Key};
+use super::limits::{Meter, Transaction};
 use super::objects::Answer;
 use super::paging::Query;
-use super::route::{self, Collection, Target};
+use super::route::{self, Collection, Target, unknown_verb};
 use super::script::{Script, Scripts};
 use super::secrets::Secret;
 use super::store::{Shelved, Store};
@@ -75,6 +78,7 @@ pub(super) struct Front {
     listening: Authority,
     pub(super) journal: Journal,
     pub(super) scripts: Scripts,
+    pub(super) meter: Meter,
 }
 
 /// One request, read.
@@ -125,6 +129,7 @@ impl Front {
             clock: settings.clock,
             journal: Journal::new(),
             scripts: Scripts::default(),
+            meter: Meter::new(settings.behavior.limits),
         })
     }
 
@@ -185,9 +190,42 @@ impl Front {
             body: read(body).await?,
             now,
         };
+        self.meter.count(self.transaction(collection, &call), now)?;
         match collection {
-            Collection::Keys => self.key_call(&call).await,
+            Collection::Keys => {
+                self.store.rotate_due(now).await;
+                self.key_call(&call).await
+            }
             Collection::Secrets => self.secret_call(&call),
+        }
+    }
+
+    /// What the service limits see of a request.
+    fn transaction(&self, collection: Collection, call: &Call) -> Transaction {
+        let method = call.method.as_str();
+        match (collection, method, &call.target) {
+            (Collection::Secrets, "PUT", _) => Transaction::Write,
+            (Collection::Keys, "PUT", Target::Object { .. }) => Transaction::Write,
+            (Collection::Keys, "POST", Target::Verb { verb, .. }) if verb == "create" => {
+                Transaction::create_key(&call.body)
+            }
+            (Collection::Keys, "POST", Target::Verb { name, verb, .. })
+                if ["rotate", "release"].contains(&&**verb) =>
+            {
+                let weight = self.store.key_weight(name, None, call.now);
+                weight.map_or(Transaction::Other, |weight| Transaction::CreateKey {
+                    hardware: weight.hardware,
+                })
+            }
+            (
+                Collection::Keys,
+                _,
+                Target::Object { name, version } | Target::Verb { name, version, .. },
+            ) => {
+                let weight = self.store.key_weight(name, version.as_deref(), call.now);
+                weight.map_or(Transaction::Other, Transaction::UseKey)
+            }
+            (Collection::Keys | Collection::Secrets, _, _) => Transaction::Other,
         }
     }
 
@@ -202,7 +240,8 @@ impl Front {
                 },
             ) => self.store.set_secret(name, body, *now),
             ("GET", Target::Object { name, version }) => {
-                self.store.secret(name, version.as_deref(), *now)
+                self.store
+                    .secret(name, version.as_deref(), &call.query, *now)
             }
             ("PATCH", Target::Object { name, version }) => {
                 self.store
@@ -229,27 +268,37 @@ impl Front {
                 self.store.update_key(name, version.as_deref(), body, *now)
             }
             (
-                method,
+                _,
                 Target::Verb {
                     name,
                     version,
                     verb,
                 },
-            ) => match (method, verb.as_str(), CryptoVerb::named(verb)) {
-                ("POST", _, Some(crypto)) => {
-                    let version = version.as_deref();
-                    self.store.operate(name, version, crypto, body, *now)
-                }
-                ("POST", "create", _) if version.is_none() => {
-                    self.store.create_key(name, body, *now).await
-                }
-                (_, "rotate" | "rotationpolicy", _) => Err(Failure::not_built("key rotation")),
-                (_, "release" | "export", _) => Err(Failure::not_built("key release")),
-                (_, "attestation" | "securewrapkey" | "secureunwrapkey", _) => {
-                    Err(Failure::not_built("keys protected by hardware"))
-                }
-                _ => self.common_call::<Key>(call),
-            },
+            ) => self.key_verb(call, name, version.as_deref(), verb).await,
+            _ => self.common_call::<Key>(call),
+        }
+    }
+
+    /// What managed HSMs alone have (`/attestation`, `/securewrapkey`, `/secureunwrapkey`) and
+    /// what only a preview had (`/export`) a vault knows as little as any other word.
+    async fn key_verb(
+        &self,
+        call: &Call,
+        name: &str,
+        version: Option<&str>,
+        verb: &str,
+    ) -> Result<Answer, Failure> {
+        let Call { body, now, .. } = call;
+        let (store, now) = (&self.store, *now);
+        match (call.method.as_str(), verb, CryptoVerb::named(verb)) {
+            ("POST", _, Some(crypto)) => store.operate(name, version, crypto, body, now),
+            ("POST", "release", _) => store.release_key(name, version, body, now),
+            ("POST", "create", _) if version.is_none() => store.create_key(name, body, now).await,
+            ("POST", "rotate", _) if version.is_none() => store.rotate_key(name, now).await,
+            ("GET", "rotationpolicy", _) if version.is_none() => store.rotation_policy(name, now),
+            ("PUT", "rotationpolicy", _) if version.is_none() => {
+                store.set_rotation_policy(name, body, now)
+            }
             _ => self.common_call::<Key>(call),
         }
     }
@@ -294,7 +343,11 @@ impl Front {
     }
 
     fn failed(&self, failure: &Failure) -> Response<Bytes> {
-        self.response(failure.status, failure.body().to_string().into())
+        let mut response = self.response(failure.status, failure.body().to_string().into());
+        if let Some(wait) = failure.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, wait.into());
+        }
+        response
     }
 
     /// An answer with Key Vault's headers.
@@ -349,8 +402,4 @@ async fn read(body: Incoming) -> Result<Bytes, Failure> {
         };
         Failure::new(status, "BadParameter", format!("The request body {text}."))
     })
-}
-
-fn unknown_verb(method: &str, verb: &str) -> Failure {
-    Failure::bad_parameter(format!("Method {method} does not allow operation '{verb}'"))
 }

@@ -3,6 +3,9 @@
 
 mod import;
 mod operate;
+mod period;
+mod release;
+mod rotation;
 
 use std::sync::Arc;
 
@@ -15,11 +18,14 @@ use serde_json::{Map, Value, json};
 use super::body::{self, AttributesBody, check_tags};
 use super::crypto::{CryptoError, Curve, KeyBits, Kind, Material, Public};
 use super::failure::Failure;
+use super::limits::Weight;
 use super::objects::Answer;
 use super::route::Collection;
-use super::shelf::{Content, Tags, Version};
+use super::shelf::{Attributes, Content, Object, Tags, Version};
 use super::store::Store;
 pub(super) use operate::CryptoVerb;
+use release::{ReleaseBody, ReleasePolicy};
+use rotation::RotationPolicy;
 
 /// Base64url as Key Vault writes it; clients may pad.
 const BASE64URL: GeneralPurpose = GeneralPurpose::new(
@@ -31,6 +37,9 @@ const BASE64URL: GeneralPurpose = GeneralPurpose::new(
 
 /// The public exponent of every key that is made here.
 const PUBLIC_EXPONENT: u64 = 65537;
+
+/// What the type of a key ends with if it lies in an HSM.
+const HARDWARE: &str = "-HSM";
 
 /// What a key may be used for.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -61,14 +70,31 @@ const EC_OPERATIONS: [KeyOperation; 2] = [KeyOperation::Sign, KeyOperation::Veri
 pub(super) struct Key {
     material: Arc<Material>,
     public: Public,
-    operations: Vec<KeyOperation>,
+    traits: Traits,
+}
+
+/// What a key is besides its numbers. Versions of a key inherit it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Traits {
+    pub(super) operations: Vec<KeyOperation>,
+    /// Whether it is said to lie in an HSM.
+    pub(super) hardware: bool,
+    /// Whether a certificate owns it.
+    pub(super) managed: bool,
+    pub(super) release_policy: Option<ReleasePolicy>,
+}
+
+/// What a key has besides its versions.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(super) struct KeyPolicies {
+    rotation: Option<RotationPolicy>,
 }
 
 #[derive(Deserialize, Serialize)]
 struct KeyBackup {
     pkcs8: String,
     curve: Option<String>,
-    operations: Vec<KeyOperation>,
+    traits: Traits,
 }
 
 impl From<CryptoError> for Failure {
@@ -90,6 +116,12 @@ impl From<CryptoError> for Failure {
 impl Content for Key {
     const COLLECTION: Collection = Collection::Keys;
 
+    type Policies = KeyPolicies;
+
+    fn is_managed(&self) -> bool {
+        self.traits.managed
+    }
+
     fn bundle(&self, id: &str) -> Map<String, Value> {
         let encode = |bytes: &[u8]| BASE64URL.encode(bytes);
         let mut jwk = match &self.public {
@@ -100,20 +132,37 @@ impl Content for Key {
         };
         if let Some(jwk) = jwk.as_object_mut() {
             jwk.insert("kid".to_owned(), id.into());
-            jwk.insert("key_ops".to_owned(), json!(self.operations));
+            jwk.insert("key_ops".to_owned(), json!(self.traits.operations));
+            if self.traits.hardware {
+                let kty = match &self.public {
+                    Public::Ec { .. } => "EC-HSM",
+                    Public::Rsa { .. } => "RSA-HSM",
+                };
+                jwk.insert("kty".to_owned(), kty.into());
+            }
         }
-        Map::from_iter([("key".to_owned(), jwk)])
+        let mut bundle = Map::from_iter([("key".to_owned(), jwk)]);
+        if let Some(policy) = &self.traits.release_policy {
+            bundle.insert("release_policy".to_owned(), policy.render());
+        }
+        bundle
     }
 
     fn item(&self, id: &str) -> Map<String, Value> {
         Map::from_iter([("kid".to_owned(), id.into())])
     }
 
+    /// Azure: `hsmPlatform` is 0 for keys in software.
+    fn attributes(&self) -> Map<String, Value> {
+        let platform = if self.traits.hardware { "2" } else { "0" };
+        Map::from_iter([("hsmPlatform".to_owned(), platform.into())])
+    }
+
     fn to_backup(&self) -> Result<Value, Failure> {
         let backup = KeyBackup {
             pkcs8: BASE64URL.encode(self.material.to_pkcs8()?),
             curve: self.material.curve().map(|curve| curve.name().to_owned()),
-            operations: self.operations.clone(),
+            traits: self.traits.clone(),
         };
         serde_json::to_value(backup).map_err(|_| Failure::internal())
     }
@@ -124,24 +173,24 @@ impl Content for Key {
             .decode(&backup.pkcs8)
             .map_err(|_| Failure::internal())?;
         let curve = backup.curve.as_deref().and_then(Curve::named);
-        Self::new(
-            Material::from_pkcs8(curve, &pkcs8)?,
-            Some(backup.operations),
-        )
+        Self::new(Material::from_pkcs8(curve, &pkcs8)?, backup.traits)
+    }
+}
+
+/// The operations of every key of this kind.
+fn all_operations(kind: Kind) -> Vec<KeyOperation> {
+    match kind {
+        Kind::Ec(_) => EC_OPERATIONS.to_vec(),
+        Kind::Rsa(_) => RSA_OPERATIONS.to_vec(),
     }
 }
 
 impl Key {
-    /// A key with these operations, or with all its type has.
-    fn new(material: Material, operations: Option<Vec<KeyOperation>>) -> Result<Self, Failure> {
-        let possible: &[KeyOperation] = match material.curve() {
-            Some(_) => &EC_OPERATIONS,
-            None => &RSA_OPERATIONS,
-        };
+    pub(super) fn new(material: Material, traits: Traits) -> Result<Self, Failure> {
         Ok(Self {
             public: material.public()?,
             material: Arc::new(material),
-            operations: operations.unwrap_or_else(|| possible.to_vec()),
+            traits,
         })
     }
 }
@@ -155,7 +204,7 @@ struct CreateBody {
     key_ops: Option<Vec<KeyOperation>>,
     tags: Option<Tags>,
     attributes: Option<AttributesBody>,
-    release_policy: Option<Value>,
+    release_policy: Option<ReleaseBody>,
 }
 
 #[derive(Deserialize)]
@@ -163,7 +212,7 @@ struct UpdateBody {
     key_ops: Option<Vec<KeyOperation>>,
     tags: Option<Tags>,
     attributes: Option<AttributesBody>,
-    release_policy: Option<Value>,
+    release_policy: Option<ReleaseBody>,
 }
 
 impl CreateBody {
@@ -171,7 +220,7 @@ impl CreateBody {
         if self.public_exponent.is_some_and(|e| e != PUBLIC_EXPONENT) {
             return Err(Failure::bad_parameter("The public exponent must be 65537."));
         }
-        match &*self.kty {
+        match self.kty.strip_suffix(HARDWARE).unwrap_or(&self.kty) {
             "EC" => {
                 let name = self.crv.as_deref().unwrap_or("P-256");
                 Curve::named(name).map(Kind::Ec).ok_or_else(|| {
@@ -190,12 +239,17 @@ impl CreateBody {
                     ));
                 }
             })),
-            _ => Err(Failure::bad_parameter(
-                "The property 'kty' must be 'EC' or 'RSA': the embedded development vault has no \
-                 keys protected by hardware.",
-            )),
+            _ => Err(Failure::key_type(&self.kty)),
         }
     }
+}
+
+/// What a client wants of a new version that is not in its numbers.
+struct Wanted {
+    operations: Vec<KeyOperation>,
+    hardware: bool,
+    attributes: AttributesBody,
+    release_policy: Option<ReleaseBody>,
 }
 
 impl Store {
@@ -207,14 +261,22 @@ impl Store {
         now: i64,
     ) -> Result<Answer, Failure> {
         let body: CreateBody = body::read(body)?;
-        refuse_release_policy(body.release_policy.as_ref())?;
         check_tags(body.tags.as_ref())?;
         let kind = body.kind()?;
-        let attributes = body.attributes.unwrap_or_default().new_key_version(now)?;
-        // Before the work, and again when the key is added.
-        self.shelf::<Key>(now).check_free_of_deleted(name)?;
-        let material = self.generate(kind).await?;
-        let key = Key::new(material, body.key_ops)?;
+        let wanted = Wanted {
+            operations: body.key_ops.unwrap_or_else(|| all_operations(kind)),
+            hardware: body.kty.ends_with(HARDWARE),
+            attributes: body.attributes.unwrap_or_default(),
+            release_policy: body.release_policy,
+        };
+        let (attributes, traits) = {
+            let shelf = self.shelf::<Key>(now);
+            // Before the work, and again when the key is added.
+            shelf.check_free(name)?;
+            shelf.check_unmanaged(name, "create")?;
+            wanted.granted(shelf.object(name).ok(), now)?
+        };
+        let key = Key::new(self.generate(kind).await?, traits)?;
         self.add_key(name, Version::new(attributes, body.tags, key), now)
     }
 
@@ -239,21 +301,56 @@ impl Store {
         now: i64,
     ) -> Result<Answer, Failure> {
         let body: UpdateBody = body::read(body)?;
-        refuse_release_policy(body.release_policy.as_ref())?;
         check_tags(body.tags.as_ref())?;
         let mut shelf = self.shelf::<Key>(now);
+        shelf.check_unmanaged(name, "update")?;
         let changed = shelf.version_mut(name, version)?;
+        let key = &changed.content;
+        let release_policy = match body.release_policy {
+            None => key.traits.release_policy.clone(),
+            Some(_) if version.is_some() => {
+                return Err(Failure::bad_parameter(
+                    "AKV.SKR.1016: Key Release Policy can only be set on versionless key.",
+                ));
+            }
+            Some(policy) => {
+                let exportable = changed.attributes.exportable == Some(true);
+                let before = key.traits.release_policy.as_ref();
+                release::granted(exportable, Some(policy), before)?
+            }
+        };
         body.attributes
             .unwrap_or_default()
             .apply(&mut changed.attributes, now)?;
+        let traits = &mut changed.content.traits;
+        traits.release_policy = release_policy;
         if let Some(operations) = body.key_ops {
-            changed.content.operations = operations;
+            traits.operations = operations;
         }
         if body.tags.is_some() {
             changed.tags = body.tags;
         }
         let (object, version) = shelf.version(name, version)?;
         Ok(Answer::Json(self.bundle(&object.name, version).into()))
+    }
+
+    /// What the service limits make of a key.
+    pub(super) fn key_weight(
+        &self,
+        name: &str,
+        version: Option<&str>,
+        now: i64,
+    ) -> Result<Weight, Failure> {
+        let shelf = self.shelf::<Key>(now);
+        let (_, version) = shelf.version(name, version)?;
+        let key = &version.content;
+        Ok(Weight {
+            hardware: key.traits.hardware,
+            rsa_bits: match key.material.kind()? {
+                Kind::Ec(_) => None,
+                Kind::Rsa(bits) => Some(bits.count()),
+            },
+        })
     }
 
     /// Makes a key pair on a thread that may block.
@@ -272,9 +369,40 @@ impl Store {
     }
 }
 
-fn refuse_release_policy(policy: Option<&Value>) -> Result<(), Failure> {
-    match policy {
-        None => Ok(()),
-        Some(_) => Err(Failure::not_built("release policies")),
+impl Wanted {
+    /// The attributes and traits of a new version of `before`, or of a new key.
+    ///
+    /// Azure: all versions of a key are exportable or none is, and hardware alone lets go of keys.
+    fn granted(
+        self,
+        before: Option<&Object<Key>>,
+        now: i64,
+    ) -> Result<(Attributes, Traits), Failure> {
+        let before = before.map(|object| &object.latest);
+        let was = before.and_then(|version| version.attributes.exportable);
+        let exportable = self.attributes.exportable().or(was).unwrap_or(false);
+        if was.is_some_and(|was| was != exportable) {
+            return Err(Failure::bad_parameter(
+                "AKV.SKR.1003: The exportable attribute of an existing key cannot be changed.",
+            ));
+        }
+        let policy = before.and_then(|version| version.content.traits.release_policy.as_ref());
+        let release_policy = release::granted(exportable, self.release_policy, policy)?;
+        if exportable && !self.hardware {
+            return Err(Failure::bad_parameter(
+                "AKV.SKR.1006: Exportable keys must be HSM keys.",
+            ));
+        }
+        let attributes = Attributes {
+            exportable: Some(exportable),
+            ..self.attributes.new_version(now)?
+        };
+        let traits = Traits {
+            operations: self.operations,
+            hardware: self.hardware,
+            managed: false,
+            release_policy,
+        };
+        Ok((attributes, traits))
     }
 }

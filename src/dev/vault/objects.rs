@@ -32,7 +32,7 @@ impl Store {
     ) -> Map<String, Value> {
         let id = self.versioned_id::<C>(name, &version.id);
         let mut bundle = version.content.bundle(&id);
-        add_common(&mut bundle, version);
+        self.add_common(&mut bundle, version);
         bundle
     }
 
@@ -70,11 +70,12 @@ impl Store {
         Ok(Answer::Json(query.page(&self.authority, &path, items)))
     }
 
-    /// `DELETE /{collection}/{name}`: takes effect at once.
+    /// `DELETE /{collection}/{name}`.
     pub(super) fn delete<C: Shelved>(&self, name: &str, now: i64) -> Result<Answer, Failure> {
         let mut shelf = self.shelf::<C>(now);
+        shelf.check_unmanaged(name, "delete")?;
         let deleted = shelf.delete(name, now)?;
-        Ok(Answer::Json(self.deleted_bundle(deleted)))
+        Ok(Answer::Json(self.deleted_bundle(&deleted)))
     }
 
     /// `GET /deleted{collection}`.
@@ -97,23 +98,31 @@ impl Store {
         Ok(Answer::Json(self.deleted_bundle(shelf.deleted(name)?)))
     }
 
-    /// `POST /deleted{collection}/{name}/recover`: takes effect at once.
+    /// `POST /deleted{collection}/{name}/recover`.
     pub(super) fn recover<C: Shelved>(&self, name: &str, now: i64) -> Result<Answer, Failure> {
         let mut shelf = self.shelf::<C>(now);
-        let object = shelf.recover(name)?;
+        shelf.check_unmanaged(name, "recover")?;
+        let object = shelf.recover(name, now)?;
         let bundle = self.bundle(&object.name, &object.latest);
         Ok(Answer::Json(bundle.into()))
     }
 
     /// `DELETE /deleted{collection}/{name}`.
     pub(super) fn purge<C: Shelved>(&self, name: &str, now: i64) -> Result<Answer, Failure> {
-        self.shelf::<C>(now).purge(name)?;
+        let mut shelf = self.shelf::<C>(now);
+        shelf.check_unmanaged(name, "purge")?;
+        if self.soft_delete.purge_protection {
+            shelf.deleted(name)?;
+            return Err(Failure::purge_protected(&self.described));
+        }
+        shelf.purge(name)?;
         Ok(Answer::Nothing)
     }
 
     /// `POST /{collection}/{name}/backup`.
     pub(super) fn backup<C: Shelved>(&self, name: &str, now: i64) -> Result<Answer, Failure> {
         let shelf = self.shelf::<C>(now);
+        shelf.check_unmanaged(name, "backup")?;
         let blob = self.backup_key.seal(shelf.object(name)?)?;
         Ok(Answer::Json(json!({ "value": blob })))
     }
@@ -130,7 +139,7 @@ impl Store {
     }
 
     /// The id of an object, without a version.
-    fn id<C: Content>(&self, name: &str) -> String {
+    pub(super) fn id<C: Content>(&self, name: &str) -> String {
         format!("https://{}/{}/{name}", self.authority, C::COLLECTION.path())
     }
 
@@ -141,7 +150,7 @@ impl Store {
 
     fn item<C: Content>(&self, id: &str, version: &Version<C>) -> Map<String, Value> {
         let mut item = version.content.item(id);
-        add_common(&mut item, version);
+        self.add_common(&mut item, version);
         item
     }
 
@@ -161,13 +170,128 @@ impl Store {
         );
         shown.insert("recoveryId".to_owned(), recovery_id.into());
         shown.insert("deletedDate".to_owned(), deleted.at.into());
-        shown.insert("scheduledPurgeDate".to_owned(), deleted.purged_at().into());
+        shown.insert("scheduledPurgeDate".to_owned(), deleted.purge_at.into());
+    }
+
+    fn add_common<C: Content>(&self, shown: &mut Map<String, Value>, version: &Version<C>) {
+        let mut attributes = version.attributes.render(&self.soft_delete);
+        if let Some(attributes) = attributes.as_object_mut() {
+            attributes.extend(version.content.attributes());
+        }
+        shown.insert("attributes".to_owned(), attributes);
+        if let Some(tags) = &version.tags {
+            shown.insert("tags".to_owned(), json!(tags));
+        }
+        if version.content.is_managed() {
+            shown.insert("managed".to_owned(), true.into());
+        }
     }
 }
 
-fn add_common<C>(shown: &mut Map<String, Value>, version: &Version<C>) {
-    shown.insert("attributes".to_owned(), version.attributes.render());
-    if let Some(tags) = &version.tags {
-        shown.insert("tags".to_owned(), json!(tags));
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dev::vault::behavior::SoftDelete;
+    use crate::dev::vault::crypto::{Curve, Kind, Material};
+    use crate::dev::vault::keys::{CryptoVerb, Key, KeyOperation, Traits};
+    use crate::dev::vault::route::Collection;
+    use crate::dev::vault::secrets::{OfCertificate, Secret};
+    use crate::dev::vault::shelf::Attributes;
+
+    const KID: &str = "https://v.vault.azure.net/keys/c/1";
+
+    fn attributes() -> Attributes {
+        Attributes {
+            enabled: true,
+            not_before: None,
+            expires: None,
+            created: 0,
+            updated: 0,
+            exportable: None,
+        }
+    }
+
+    /// A store with a secret and a key that a certificate owns, as the objects `c`.
+    fn store() -> Store {
+        let authority = "v.vault.azure.net".parse().unwrap();
+        let store = Store::new(authority, "here", SoftDelete::default()).unwrap();
+        let secret = Secret {
+            value: "v".into(),
+            content_type: None,
+            certificate: Some(OfCertificate {
+                kid: KID.into(),
+                pem: None,
+            }),
+        };
+        let traits = Traits {
+            operations: vec![KeyOperation::Sign],
+            hardware: false,
+            managed: true,
+            release_policy: None,
+        };
+        let material = Material::generate(Kind::Ec(Curve::P256)).unwrap();
+        let key = Key::new(material, traits).unwrap();
+        let secret = Version::new(attributes(), None, secret);
+        store.shelf::<Secret>(0).add("c", secret).unwrap();
+        let key = Version::new(attributes(), None, key);
+        store.shelf::<Key>(0).add("c", key).unwrap();
+        store
+    }
+
+    #[track_caller]
+    fn managed(outcome: Result<Answer, Failure>, collection: Collection, operation: &str) {
+        assert_eq!(
+            outcome.unwrap_err(),
+            Failure::managed(collection, operation)
+        );
+    }
+
+    fn common<C: Shelved>(store: &Store) {
+        managed(store.delete::<C>("c", 0), C::COLLECTION, "delete");
+        managed(store.backup::<C>("C", 0), C::COLLECTION, "backup");
+        store.shelf::<C>(0).delete("c", 0).unwrap();
+        managed(store.purge::<C>("c", 0), C::COLLECTION, "purge");
+        managed(store.recover::<C>("c", 0), C::COLLECTION, "recover");
+        // With the certificate itself it goes.
+        store.shelf::<C>(0).recover("c", 0).unwrap();
+    }
+
+    #[test]
+    fn the_secret_of_a_certificate_is_read_and_left_alone() {
+        let store = store();
+        let body = br#"{"value":"w"}"#;
+        managed(store.set_secret("c", body, 0), Collection::Secrets, "set");
+        let update = store.update_secret("c", None, b"{}", 0);
+        managed(update, Collection::Secrets, "update");
+        common::<Secret>(&store);
+        let query = Query::parse("api-version=7.6").unwrap();
+        let Ok(Answer::Json(shown)) = store.secret("c", None, &query, 0) else {
+            panic!("a secret");
+        };
+        assert_eq!(
+            (&shown["managed"], &shown["kid"]),
+            (&json!(true), &json!(KID))
+        );
+        let Answer::Json(list) = store.list::<Secret>(&query, 0) else {
+            panic!("a list");
+        };
+        assert_eq!(list["value"][0]["managed"], true);
+    }
+
+    #[tokio::test]
+    async fn the_key_of_a_certificate_is_used_and_left_alone() {
+        let store = store();
+        let body = br#"{"kty":"EC"}"#;
+        let keys = Collection::Keys;
+        managed(store.create_key("c", body, 0).await, keys, "create");
+        managed(store.rotate_key("c", 0).await, keys, "rotate");
+        managed(store.update_key("c", None, b"{}", 0), keys, "update");
+        let policy = store.set_rotation_policy("c", b"{}", 0);
+        managed(policy, keys, "setrotationpolicy");
+        common::<Key>(&store);
+        let digest = "A".repeat(43);
+        let body = json!({ "alg": "ES256", "value": digest }).to_string();
+        let signed = store.operate("c", None, CryptoVerb::Sign, body.as_bytes(), 0);
+        assert!(signed.is_ok(), "{signed:?}");
     }
 }

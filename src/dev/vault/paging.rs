@@ -11,11 +11,42 @@ use super::failure::Failure;
 /// Azure: items on a page, unless `maxresults` asks for fewer.
 const MAX_RESULTS: usize = 25;
 
+/// Azure: the versions there are and were.
+/// <https://github.com/Azure/azure-rest-api-specs/tree/main/specification/keyvault/data-plane>
+const API_VERSIONS: [&str; 24] = [
+    "2015-06-01",
+    "2016-10-01",
+    "7.0-preview",
+    "7.0",
+    "7.1-preview",
+    "7.1",
+    "7.2-preview",
+    "7.2",
+    "7.3-preview",
+    "7.3",
+    "7.4-preview.1",
+    "7.4",
+    "7.5-preview.1",
+    "7.5",
+    "7.6-preview.1",
+    "7.6-preview.2",
+    "7.6",
+    "2025-06-01-preview",
+    "2025-07-01",
+    "2026-01-01-preview",
+    "2026-03-01-preview",
+    "2026-04-01",
+    "2026-05-01-preview",
+    "2026-07-01-preview",
+];
+
 /// What a request says after `?`.
 #[derive(Debug)]
 pub(super) struct Query {
     api_version: ApiVersion,
     max_results: usize,
+    /// The form a certificate's secret is wanted in.
+    pub(super) out_content_type: Option<String>,
     /// The last item of the page before.
     pub(super) after: Option<String>,
 }
@@ -31,7 +62,9 @@ impl Query {
         let api_version = find("api-version").ok_or_else(|| {
             Failure::bad_parameter("The api-version query parameter is required.")
         })?;
-        let parsed = api_version.parse().map_err(|_| {
+        let known = || API_VERSIONS.contains(&&*api_version);
+        let parsed = api_version.parse().ok().filter(|_| known());
+        let parsed = parsed.ok_or_else(|| {
             Failure::bad_parameter(format!(
                 "The specified version ({api_version}) is not recognized. Consider using the \
                  latest supported version (2026-04-01)."
@@ -53,6 +86,7 @@ impl Query {
         Ok(Self {
             api_version: parsed,
             max_results,
+            out_content_type: find("outContentType"),
             after,
         })
     }

@@ -34,6 +34,14 @@ impl Collection {
         }
     }
 
+    /// What messages call one of its objects.
+    pub(super) const fn noun(self) -> &'static str {
+        match self {
+            Self::Keys => "Key",
+            Self::Secrets => "Secret",
+        }
+    }
+
     /// The first segment of the paths of deleted objects.
     pub(super) const fn deleted_path(self) -> &'static str {
         match self {
@@ -98,6 +106,8 @@ pub(super) fn parse(method: &Method, path: &str) -> Result<(Collection, Target),
         "deletedkeys" => Ok((Collection::Keys, deleted(rest)?)),
         "deletedsecrets" => Ok((Collection::Secrets, deleted(rest)?)),
         "certificates" | "deletedcertificates" => Err(Failure::not_built("certificates")),
+        // Managed HSMs alone give random numbers.
+        "rng" => Err(unknown_verb(method.as_str(), "rng")),
         "storage" | "deletedstorage" => Err(Failure::not_built("managed storage accounts")),
         _ => Err(Failure::not_built("this path")),
     }
@@ -166,6 +176,11 @@ fn checked_name(text: &str) -> Result<String, Failure> {
     } else {
         Err(invalid_name(text))
     }
+}
+
+/// A segment that is neither a version nor a word the vault knows.
+pub(super) fn unknown_verb(method: &str, verb: &str) -> Failure {
+    Failure::bad_parameter(format!("Method {method} does not allow operation '{verb}'"))
 }
 
 fn invalid_name(text: &str) -> Failure {

@@ -23,6 +23,8 @@ use tokio::sync::oneshot;
 
 use crate::dev::server::{Body, BrokenOff, whole};
 
+use super::failure::Failure;
+
 /// Scripts that may wait at once.
 const MAX_QUEUED: usize = 1024;
 
@@ -104,10 +106,8 @@ impl Script {
 
     /// 429 as Key Vault gives it. Azure: observed ones have no `Retry-After`.
     pub fn throttled(retry_after: Option<Duration>) -> Self {
-        let message = "Request was not processed because too many requests were received. \
-                       Reason: VaultRequestTypeLimitReached";
-        let body = json!({ "error": { "code": "Throttled", "message": message } });
-        let mut script = Self::json(StatusCode::TOO_MANY_REQUESTS, &body);
+        let failure = Failure::throttled(None);
+        let mut script = Self::json(failure.status, &failure.body());
         if let Some(wait) = retry_after {
             script.headers.insert(RETRY_AFTER, wait.as_secs().into());
         }

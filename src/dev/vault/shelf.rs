@@ -1,11 +1,14 @@
 //! Objects with versions and soft delete: what secrets and keys have in common.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::behavior::{SoftDelete, whole_seconds};
 use super::failure::Failure;
 use super::route::Collection;
 
@@ -13,9 +16,6 @@ use super::route::Collection;
 const MAX_OBJECTS: usize = 10_000;
 /// Versions of one object.
 const MAX_VERSIONS: usize = 500;
-/// Azure: the default retention of deleted objects.
-pub(super) const RETENTION_DAYS: i64 = 90;
-const RETENTION_SECONDS: i64 = RETENTION_DAYS * 24 * 3600;
 
 /// Application-specific metadata.
 pub(super) type Tags = BTreeMap<String, String>;
@@ -44,13 +44,13 @@ impl Attributes {
     }
 
     /// The attributes in Key Vault's form.
-    pub(super) fn render(&self) -> Value {
+    pub(super) fn render(&self, soft_delete: &SoftDelete) -> Value {
         let mut attributes = json!({
             "enabled": self.enabled,
             "created": self.created,
             "updated": self.updated,
-            "recoveryLevel": "Recoverable+Purgeable",
-            "recoverableDays": RETENTION_DAYS,
+            "recoveryLevel": soft_delete.recovery_level(),
+            "recoverableDays": soft_delete.retention.get(),
         });
         if let Some(attributes) = attributes.as_object_mut() {
             for (name, time) in [("nbf", self.not_before), ("exp", self.expires)] {
@@ -71,12 +71,23 @@ pub(super) trait Content: Clone + Send + Sync + 'static {
     /// Where it belongs.
     const COLLECTION: Collection;
 
+    /// What an object has besides its versions.
+    type Policies: Clone + fmt::Debug + Default + DeserializeOwned + Serialize + Send + Sync;
+
+    /// Whether a certificate owns it.
+    fn is_managed(&self) -> bool;
+
     /// What a bundle shows of it, under the id with the version. Never a secret value or private
     /// key.
     fn bundle(&self, id: &str) -> Map<String, Value>;
 
     /// What an item of a list shows of it, under `id`.
     fn item(&self, id: &str) -> Map<String, Value>;
+
+    /// What the attributes tell of it, besides what those of every object tell.
+    fn attributes(&self) -> Map<String, Value> {
+        Map::new()
+    }
 
     /// All of it, for a backup.
     fn to_backup(&self) -> Result<Value, Failure>;
@@ -108,15 +119,16 @@ impl<C> Version<C> {
 
 /// An object: at least one version.
 #[derive(Clone, Debug)]
-pub(super) struct Object<C> {
+pub(super) struct Object<C: Content> {
     /// The name in the case it was first written in.
     pub(super) name: Box<str>,
     /// Oldest first.
     pub(super) older: Vec<Version<C>>,
     pub(super) latest: Version<C>,
+    pub(super) policies: C::Policies,
 }
 
-impl<C> Object<C> {
+impl<C: Content> Object<C> {
     /// Every version, oldest first.
     pub(super) fn versions(&self) -> impl Iterator<Item = &Version<C>> {
         self.older.iter().chain(std::iter::once(&self.latest))
@@ -136,36 +148,57 @@ impl<C> Object<C> {
 
 /// A deleted object.
 #[derive(Clone, Debug)]
-pub(super) struct Deleted<C> {
+pub(super) struct Deleted<C: Content> {
     pub(super) object: Object<C>,
     pub(super) at: i64,
+    /// When it is purged by itself.
+    pub(super) purge_at: i64,
 }
 
-impl<C> Deleted<C> {
-    /// When it is purged by itself.
-    pub(super) const fn purged_at(&self) -> i64 {
-        self.at.saturating_add(RETENTION_SECONDS)
-    }
+/// Where an object is on its way to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passage {
+    Deleting,
+    Recovering,
 }
 
 /// The objects of one collection, by name in lower case.
+///
+/// INVARIANT (one place): a name is in one of the maps at most; `add` and `put_back` see to it.
 #[derive(Debug)]
-pub(super) struct Shelf<C> {
+pub(super) struct Shelf<C: Content> {
+    soft_delete: SoftDelete,
     live: BTreeMap<Box<str>, Object<C>>,
     deleted: BTreeMap<Box<str>, Deleted<C>>,
+    /// What is being deleted, and until when.
+    deleting: BTreeMap<Box<str>, (i64, Deleted<C>)>,
+    /// What is being recovered, and until when.
+    recovering: BTreeMap<Box<str>, (i64, Object<C>)>,
 }
 
 impl<C: Content> Shelf<C> {
-    pub(super) const fn new() -> Self {
+    pub(super) const fn new(soft_delete: SoftDelete) -> Self {
         Self {
+            soft_delete,
             live: BTreeMap::new(),
             deleted: BTreeMap::new(),
+            deleting: BTreeMap::new(),
+            recovering: BTreeMap::new(),
         }
     }
 
-    /// Purges what has been deleted long enough.
-    pub(super) fn expire(&mut self, now: i64) {
-        self.deleted.retain(|_, deleted| now < deleted.purged_at());
+    /// Does what is due at `now`: deletions and recoveries come to their end, and what has been
+    /// deleted long enough is purged.
+    pub(super) fn settle(&mut self, now: i64) {
+        let deleted = self.deleting.extract_if(.., |_, (until, _)| *until <= now);
+        self.deleted
+            .extend(deleted.map(|(key, (_, deleted))| (key, deleted)));
+        let recovered = self
+            .recovering
+            .extract_if(.., |_, (until, _)| *until <= now);
+        self.live
+            .extend(recovered.map(|(key, (_, object))| (key, object)));
+        self.deleted.retain(|_, deleted| now < deleted.purge_at);
     }
 
     /// Live objects in the order of their names, after `after` (a name in lower case).
@@ -218,8 +251,32 @@ impl<C: Content> Shelf<C> {
             .ok_or_else(|| not_found(C::COLLECTION, name, version))
     }
 
-    /// Refuses a name that a deleted object holds.
-    pub(super) fn check_free_of_deleted(&self, name: &str) -> Result<(), Failure> {
+    /// A live object, to be changed.
+    pub(super) fn object_mut(&mut self, name: &str) -> Result<&mut Object<C>, Failure> {
+        self.live
+            .get_mut(folded(name).as_str())
+            .ok_or_else(|| Failure::not_found(C::COLLECTION, name))
+    }
+
+    /// Refuses to do `operation` with an object that a certificate owns.
+    pub(super) fn check_unmanaged(&self, name: &str, operation: &str) -> Result<(), Failure> {
+        let key = folded(name);
+        let deleted = self.deleted.get(key.as_str());
+        let object = self
+            .live
+            .get(key.as_str())
+            .or(deleted.map(|deleted| &deleted.object));
+        if object.is_some_and(|object| object.latest.content.is_managed()) {
+            return Err(Failure::managed(C::COLLECTION, operation));
+        }
+        Ok(())
+    }
+
+    /// Refuses a name that an object holds which is not live.
+    pub(super) fn check_free(&self, name: &str) -> Result<(), Failure> {
+        if let Some(passage) = self.passage(name) {
+            return Err(Failure::in_passage(C::COLLECTION, passage, Some(name)));
+        }
         match self.deleted.get(folded(name).as_str()) {
             None => Ok(()),
             Some(deleted) => Err(Failure::deleted_but_recoverable(
@@ -229,13 +286,24 @@ impl<C: Content> Shelf<C> {
         }
     }
 
+    fn passage(&self, name: &str) -> Option<Passage> {
+        let key = folded(name);
+        if self.deleting.contains_key(key.as_str()) {
+            Some(Passage::Deleting)
+        } else if self.recovering.contains_key(key.as_str()) {
+            Some(Passage::Recovering)
+        } else {
+            None
+        }
+    }
+
     /// Adds a version to an object, which is made if there is none.
     pub(super) fn add(
         &mut self,
         name: &str,
         mut version: Version<C>,
     ) -> Result<&Object<C>, Failure> {
-        self.check_free_of_deleted(name)?;
+        self.check_free(name)?;
         let key = folded(name);
         if !self.live.contains_key(key.as_str()) {
             self.check_room()?;
@@ -243,6 +311,7 @@ impl<C: Content> Shelf<C> {
                 name: name.into(),
                 older: Vec::new(),
                 latest: version,
+                policies: C::Policies::default(),
             }));
         }
         let object = self
@@ -260,7 +329,7 @@ impl<C: Content> Shelf<C> {
 
     /// Puts a whole object back, from a backup.
     pub(super) fn put_back(&mut self, object: Object<C>, id: &str) -> Result<&Object<C>, Failure> {
-        self.check_free_of_deleted(&object.name)?;
+        self.check_free(&object.name)?;
         self.check_room()?;
         let key = folded(&object.name);
         if self.live.contains_key(key.as_str()) {
@@ -270,15 +339,21 @@ impl<C: Content> Shelf<C> {
     }
 
     /// Deletes an object softly.
-    pub(super) fn delete(&mut self, name: &str, now: i64) -> Result<&Deleted<C>, Failure> {
+    pub(super) fn delete(&mut self, name: &str, now: i64) -> Result<Deleted<C>, Failure> {
         let key = folded(name);
         let object = self
             .live
             .remove(key.as_str())
             .ok_or_else(|| Failure::not_found(C::COLLECTION, name))?;
-        // INVARIANT: a name is live or deleted, never both; `add` and `put_back` see to it.
-        let deleted = Deleted { object, at: now };
-        Ok(self.deleted.entry(key.into()).or_insert(deleted))
+        let deleted = Deleted {
+            object,
+            at: now,
+            purge_at: now.saturating_add(self.soft_delete.retention.seconds()),
+        };
+        let until = now.saturating_add(whole_seconds(self.soft_delete.deletion));
+        self.deleting.insert(key.into(), (until, deleted.clone()));
+        self.settle(now);
+        Ok(deleted)
     }
 
     /// A deleted object.
@@ -289,12 +364,13 @@ impl<C: Content> Shelf<C> {
     }
 
     /// Takes a deleted object back into life.
-    pub(super) fn recover(&mut self, name: &str) -> Result<&Object<C>, Failure> {
-        let deleted = self.take_deleted(name)?;
-        Ok(self
-            .live
-            .entry(folded(name).into())
-            .or_insert(deleted.object))
+    pub(super) fn recover(&mut self, name: &str, now: i64) -> Result<Object<C>, Failure> {
+        let object = self.take_deleted(name)?.object;
+        let until = now.saturating_add(whole_seconds(self.soft_delete.recovery));
+        self.recovering
+            .insert(folded(name).into(), (until, object.clone()));
+        self.settle(now);
+        Ok(object)
     }
 
     /// Destroys a deleted object.
@@ -303,13 +379,22 @@ impl<C: Content> Shelf<C> {
     }
 
     fn take_deleted(&mut self, name: &str) -> Result<Deleted<C>, Failure> {
+        if let Some(passage) = self.passage(name) {
+            return Err(Failure::in_passage(C::COLLECTION, passage, None));
+        }
         self.deleted
             .remove(folded(name).as_str())
             .ok_or_else(|| Failure::deleted_not_found(C::COLLECTION, name))
     }
 
     fn check_room(&self) -> Result<(), Failure> {
-        if self.live.len() + self.deleted.len() < MAX_OBJECTS {
+        let held = [
+            self.live.len(),
+            self.deleted.len(),
+            self.deleting.len(),
+            self.recovering.len(),
+        ];
+        if held.iter().sum::<usize>() < MAX_OBJECTS {
             Ok(())
         } else {
             Err(full(C::COLLECTION.path(), MAX_OBJECTS))

@@ -9,6 +9,7 @@ use crate::dev::StartError;
 use crate::keyvault::Authority;
 
 use super::backup::BackupKey;
+use super::behavior::SoftDelete;
 use super::keys::Key;
 use super::secrets::Secret;
 use super::shelf::{Content, Shelf};
@@ -19,6 +20,9 @@ const MAX_GENERATING: usize = 2;
 pub(super) struct Store {
     /// The authority in ids and links.
     pub(super) authority: Authority,
+    /// What messages call the vault.
+    pub(super) described: Box<str>,
+    pub(super) soft_delete: SoftDelete,
     pub(super) backup_key: BackupKey,
     secrets: Mutex<Shelf<Secret>>,
     keys: Mutex<Shelf<Key>>,
@@ -53,22 +57,29 @@ impl Shelved for Key {
 }
 
 impl Store {
-    pub(super) fn new(authority: Authority) -> Result<Self, StartError> {
+    pub(super) fn new(
+        authority: Authority,
+        location: &str,
+        soft_delete: SoftDelete,
+    ) -> Result<Self, StartError> {
+        let name = authority.host().split('.').next().unwrap_or_default();
         Ok(Self {
+            described: format!("{name};location={location}").into(),
             authority,
+            soft_delete,
             backup_key: BackupKey::generate()?,
-            secrets: Mutex::new(Shelf::new()),
-            keys: Mutex::new(Shelf::new()),
+            secrets: Mutex::new(Shelf::new(soft_delete)),
+            keys: Mutex::new(Shelf::new(soft_delete)),
             generating: Semaphore::new(MAX_GENERATING),
         })
     }
 
-    /// The shelf, after what is overdue was purged. Must not be held across an await.
+    /// The shelf, after what was due on it was done. Must not be held across an await.
     pub(super) fn shelf<C: Shelved>(&self, now: i64) -> MutexGuard<'_, Shelf<C>> {
         let mut shelf = C::shelf(self)
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        shelf.expire(now);
+        shelf.settle(now);
         shelf
     }
 }

@@ -156,18 +156,6 @@ async fn create(gate: &Gate, content: &Value) -> azure_core::Result<()> {
     client.create_key("k", body(content), None).await.map(drop)
 }
 
-/// The embedded vault has no HSM, and says so itself.
-#[track_caller]
-fn answered_by_the_vault(outcome: azure_core::Result<()>) {
-    let refusal = Refusal::of(outcome);
-    assert_eq!((refusal.inner, refusal.reason), (None, None));
-    assert!(
-        refusal.message.contains("protected by hardware"),
-        "{}",
-        refusal.message
-    );
-}
-
 const RSA: &str = "@Request[Microsoft.KeyVault/vaults/keys:keyType] StringEquals 'RSA-HSM'";
 const EC: &str = "@Request[Microsoft.KeyVault/vaults/keys:keyType] StringEquals 'EC-HSM'";
 const SIZE: &str = "@Request[Microsoft.KeyVault/vaults/keys:keySize] NumericGreaterThanEquals 3072";
@@ -184,7 +172,7 @@ async fn keys_are_made_in_hardware_and_strong() {
         json!({ "kty": "EC-HSM", "crv": "P-384" }),
         json!({ "kty": "EC-HSM", "crv": "P-521" }),
     ] {
-        answered_by_the_vault(create(&gate, &strong).await);
+        create(&gate, &strong).await.unwrap();
         assert_eq!(gate.reached(), ["POST /keys/k/create"]);
     }
     let curve = "@Request[Microsoft.KeyVault/vaults/keys:curve] \

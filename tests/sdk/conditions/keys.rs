@@ -24,8 +24,31 @@ const LOOK: &str = "GET /keys/release-signing";
 /// Has the administrator make a version of the signing key; returns it.
 async fn make(gate: &Gate, attributes: &Value) -> String {
     let content = json!({ "kty": "EC", "crv": "P-384", "attributes": attributes });
+    made(gate, &content).await
+}
+
+/// Has the administrator put an exportable key in the place of the signing key: no version of a
+/// key is exportable if the first is not.
+async fn make_exportable(gate: &Gate) {
     let client = gate.keys(people::ADMIN);
-    let key = client.create_key(KEY, body(&content), None).await.unwrap();
+    client.delete_key(KEY, None).await.unwrap();
+    client.purge_deleted_key(KEY, None).await.unwrap();
+    let claim = json!({ "claim": "x-ms-attestation-type", "equals": "sevsnpvm" });
+    let rules = json!({
+        "version": "1.0.0",
+        "anyOf": [{ "authority": "https://attest.example/", "allOf": [claim] }],
+    });
+    let rules = azure_core::base64::encode_url_safe(rules.to_string());
+    let content = json!({
+        "kty": "EC-HSM", "crv": "P-384", "attributes": { "exportable": true },
+        "release_policy": { "data": rules },
+    });
+    made(gate, &content).await;
+}
+
+async fn made(gate: &Gate, content: &Value) -> String {
+    let client = gate.keys(people::ADMIN);
+    let key = client.create_key(KEY, body(content), None).await.unwrap();
     let id = key.into_model().unwrap().resource_id().unwrap();
     gate.reached();
     id.version.unwrap()
@@ -64,12 +87,12 @@ async fn a_signing_service_signs_with_its_key_and_modern_algorithms() {
     // The request says enough: the vault is not asked about the key.
     assert!(gate.reached().is_empty());
 
-    make(&gate, &json!({ "exportable": true })).await;
-    let clause = "@Resource[Microsoft.KeyVault/vaults/keys:exportable] BoolEquals false";
-    false_because(sign(&gate, KEY, Some("ES384")).await, clause);
-    assert_eq!(gate.reached(), [LOOK]);
     make(&gate, &json!({ "enabled": false })).await;
     let clause = "@Resource[Microsoft.KeyVault/vaults/keys:enabled] BoolEquals true";
+    false_because(sign(&gate, KEY, Some("ES384")).await, clause);
+    assert_eq!(gate.reached(), [LOOK]);
+    make_exportable(&gate).await;
+    let clause = "@Resource[Microsoft.KeyVault/vaults/keys:exportable] BoolEquals false";
     false_because(sign(&gate, KEY, Some("ES384")).await, clause);
     assert_eq!(gate.reached(), [LOOK]);
     // Looking at a key is not signing with it.

@@ -3,7 +3,6 @@
 use aws_lc_rs::rsa::{KeyPairComponents, PublicKeyComponents};
 use base64::Engine as _;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::dev::vault::body::{self, AttributesBody, check_tags};
 use crate::dev::vault::crypto::{Curve, Material};
@@ -12,7 +11,8 @@ use crate::dev::vault::objects::Answer;
 use crate::dev::vault::shelf::{Tags, Version};
 use crate::dev::vault::store::Store;
 
-use super::{BASE64URL, Key, KeyOperation, refuse_release_policy};
+use super::release::ReleaseBody;
+use super::{BASE64URL, HARDWARE, Key, KeyOperation, Wanted, all_operations};
 
 #[derive(Deserialize)]
 struct ImportBody {
@@ -21,7 +21,7 @@ struct ImportBody {
     hardware: Option<bool>,
     tags: Option<Tags>,
     attributes: Option<AttributesBody>,
-    release_policy: Option<Value>,
+    release_policy: Option<ReleaseBody>,
 }
 
 /// SECURITY: no `Debug`.
@@ -44,12 +44,10 @@ struct PrivateJwk {
 
 impl PrivateJwk {
     fn material(&self) -> Result<Material, Failure> {
-        match &*self.kty {
+        match self.kty.strip_suffix(HARDWARE).unwrap_or(&self.kty) {
             "RSA" => self.rsa(),
             "EC" => self.ec(),
-            _ => Err(Failure::bad_parameter(
-                "The property 'key.kty' must be 'EC' or 'RSA'.",
-            )),
+            _ => Err(Failure::key_type(&self.kty)),
         }
     }
 
@@ -90,14 +88,24 @@ impl Store {
         now: i64,
     ) -> Result<Answer, Failure> {
         let body: ImportBody = body::read(body)?;
-        refuse_release_policy(body.release_policy.as_ref())?;
-        if body.hardware == Some(true) {
-            return Err(Failure::not_built("keys protected by hardware"));
-        }
         check_tags(body.tags.as_ref())?;
-        let attributes = body.attributes.unwrap_or_default().new_key_version(now)?;
         let material = body.key.material()?;
-        let key = Key::new(material, body.key.key_ops)?;
+        let operations = body.key.key_ops;
+        let wanted = Wanted {
+            operations: match operations {
+                Some(operations) => operations,
+                None => all_operations(material.kind()?),
+            },
+            hardware: body.hardware == Some(true) || body.key.kty.ends_with(HARDWARE),
+            attributes: body.attributes.unwrap_or_default(),
+            release_policy: body.release_policy,
+        };
+        let (attributes, traits) = {
+            let shelf = self.shelf::<Key>(now);
+            shelf.check_unmanaged(name, "import")?;
+            wanted.granted(shelf.object(name).ok(), now)?
+        };
+        let key = Key::new(material, traits)?;
         self.add_key(name, Version::new(attributes, body.tags, key), now)
     }
 }

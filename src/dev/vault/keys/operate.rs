@@ -169,7 +169,7 @@ fn check_usable(
             return refuse("KeyExpired", "an expired");
         }
     }
-    if !key.operations.contains(&verb.needs()) {
+    if !key.traits.operations.contains(&verb.needs()) {
         return Err(Failure::forbidden(
             "KeyOperationForbidden",
             format!("Operation {operation} is not permitted on this key."),
