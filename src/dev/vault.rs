@@ -21,6 +21,7 @@ mod authn;
 mod backup;
 mod behavior;
 mod body;
+mod certificates;
 mod crypto;
 mod failure;
 mod front;
@@ -48,6 +49,7 @@ use super::server::{Bound, Running};
 use super::{StartError, unix_seconds};
 pub use authn::Trust;
 pub use behavior::{Behavior, RetentionDays, RetentionError, SoftDelete};
+pub use certificates::CertificatePace;
 use front::Front;
 pub use journal::JournalEntry;
 pub use limits::{KeyLimits, ServiceLimits};
@@ -194,6 +196,11 @@ impl VaultHandle {
     /// Throttles what comes from now on by these limits, or not at all.
     pub fn limit(&self, limits: Option<ServiceLimits>) {
         self.front.meter.limit(limits);
+    }
+
+    /// How long certificates that are begun from now on take.
+    pub fn pace_certificates(&self, pace: CertificatePace) {
+        self.front.store.desk.set_pace(pace);
     }
 
     /// Stops: answers in flight may finish, for a few seconds.

@@ -193,6 +193,11 @@ impl Key {
             traits,
         })
     }
+
+    /// The key pair.
+    pub(super) fn material(&self) -> &Material {
+        &self.material
+    }
 }
 
 #[derive(Deserialize)]
@@ -354,7 +359,7 @@ impl Store {
     }
 
     /// Makes a key pair on a thread that may block.
-    async fn generate(&self, kind: Kind) -> Result<Material, Failure> {
+    pub(super) async fn generate(&self, kind: Kind) -> Result<Material, Failure> {
         let permit = self.generating.acquire().await;
         let _permit = permit.map_err(|_| Failure::internal())?;
         let made = tokio::task::spawn_blocking(move || Material::generate(kind)).await;
