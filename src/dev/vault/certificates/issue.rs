@@ -129,7 +129,7 @@ impl Store {
             version.content.pending = object.latest.content.pending.take();
             if object.latest.content.issued.is_none() {
                 object.latest = version;
-                return self.add_linked(name, &object.latest, now);
+                return self.add_linked(&object.name, &object.latest, now);
             }
         }
         let object = shelf.add(name, version)?;
