@@ -230,9 +230,6 @@ async fn the_key_does_what_its_usage_says() {
 async fn a_certificate_takes_its_key_and_secret_along() {
     let world = World::start().await;
     let first = made(&world, "a", elliptic("CN=a")).await;
-    let backup = world
-        .send("POST", "/certificates/a/backup", Value::Null)
-        .await;
     let deleted = world.send("DELETE", "/certificates/a", Value::Null).await;
     assert_eq!(deleted.status, StatusCode::OK);
     assert_eq!(deleted.body["cer"], first.body["cer"]);
@@ -272,6 +269,18 @@ async fn a_certificate_takes_its_key_and_secret_along() {
     for collection in ["certificates", "keys", "secrets"] {
         let gone = world.get(&format!("/deleted{collection}/a")).await;
         assert_eq!(gone.status, StatusCode::NOT_FOUND, "{collection}");
+    }
+}
+
+#[tokio::test]
+async fn a_backup_brings_the_key_and_the_secret_back() {
+    let world = World::start().await;
+    let first = made(&world, "a", elliptic("CN=a")).await;
+    let backup = world
+        .send("POST", "/certificates/a/backup", Value::Null)
+        .await;
+    for path in ["/certificates/a", "/deletedcertificates/a"] {
+        world.send("DELETE", path, Value::Null).await;
     }
     let blob = json!({ "value": backup.body["value"] });
     let restored = world

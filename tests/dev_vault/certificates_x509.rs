@@ -201,8 +201,8 @@ async fn a_key_that_may_not_leave_is_not_in_the_secret() {
         policy["key_props"]["exportable"] = json!(false);
         policy["secret_props"] = json!({ "contentType": content_type });
         let certificate = made(&world, "a", policy).await;
-        let path = format!("/secrets/a?api-version=7.6&outContentType=application/x-pem-file");
-        let secret = read(world.request("GET", &path)).await;
+        let path = "/secrets/a?api-version=7.6&outContentType=application/x-pem-file";
+        let secret = read(world.request("GET", path)).await;
         let value = secret.text("value");
         assert_eq!(chain(value)[0].as_ref(), der(&certificate, "cer"));
         assert!(!value.contains("PRIVATE"), "{content_type}");
@@ -273,28 +273,7 @@ async fn what_is_signed_elsewhere_is_merged() {
     );
     let looked = world.get("/certificates/a/pending").await;
     assert_eq!(looked.body["status"], "inProgress");
-    let raw = world.request("GET", "/certificates/a/pending?api-version=7.6");
-    let raw = raw
-        .header("accept", "application/pkcs10")
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(raw.headers()["content-type"], "application/pkcs10");
-    assert_eq!(raw.text().await.unwrap(), looked.text("csr"));
     let merge = "/certificates/a/pending/merge";
-    let other = KeyPair::generate().unwrap();
-    let other = CertificateParams::new(Vec::new())
-        .unwrap()
-        .self_signed(&other)
-        .unwrap();
-    for wrong in [
-        json!(["AAAA"]),
-        json!([STANDARD.encode(other.der())]),
-        json!([]),
-    ] {
-        let reply = world.send("POST", merge, json!({ "x5c": wrong })).await;
-        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{wrong}");
-    }
     let [leaf, ca] = signed_elsewhere(&der(&looked, "csr"), "a.example");
     let body =
         json!({ "x5c": [STANDARD.encode(&leaf), STANDARD.encode(&ca)], "tags": { "a": "b" } });
@@ -316,6 +295,37 @@ async fn what_is_signed_elsewhere_is_merged() {
     let chain = chain(pem.text("value"));
     assert_eq!(chain.len(), 2);
     assert!(accepts(&world, &chain, "a.example"));
+}
+
+#[tokio::test]
+async fn what_was_not_asked_for_is_not_merged() {
+    let world = World::start().await;
+    let mut policy = elliptic("CN=a.example");
+    policy["issuer"] = json!({ "name": "Unknown" });
+    let body = json!({ "policy": policy });
+    let begun = world.send("POST", "/certificates/a/create", body).await;
+    let raw = world.request("GET", "/certificates/a/pending?api-version=7.6");
+    let raw = raw
+        .header("accept", "application/pkcs10")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(raw.headers()["content-type"], "application/pkcs10");
+    assert_eq!(raw.text().await.unwrap(), begun.text("csr"));
+    let merge = "/certificates/a/pending/merge";
+    let other = KeyPair::generate().unwrap();
+    let other = CertificateParams::new(Vec::new())
+        .unwrap()
+        .self_signed(&other)
+        .unwrap();
+    for wrong in [
+        json!(["AAAA"]),
+        json!([STANDARD.encode(other.der())]),
+        json!([]),
+    ] {
+        let reply = world.send("POST", merge, json!({ "x5c": wrong })).await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{wrong}");
+    }
 }
 
 #[tokio::test]
