@@ -1,4 +1,4 @@
-//! The embedded vault: secrets and keys that really behave, in memory, over TLS.
+//! The embedded vault: secrets, keys and certificates that really behave, in memory, over TLS.
 //!
 //! It authenticates every request as Key Vault does, with the challenge SDKs start from, and then
 //! decides no roles: whoever has a good token may do everything. That is the point: what a test
@@ -9,10 +9,13 @@
 //!   real RSA and elliptic curves; rotation, by hand and when a policy's time has come by the
 //!   clock; and release up to the attestation, which nothing here can give. Keys "in hardware" are
 //!   called so and are not.
+//! * Certificates: the same with create, import and merge; pending operations, policies, issuers and
+//!   contacts; the key and the secret each brings; and renewal by the clock. They sign themselves,
+//!   or are signed elsewhere: what an issuer is to sign stays in progress, for there is no CA here.
 //! * What only a managed HSM has is refused; everything else is 501 in Key Vault's error shape.
 //!
 //! [`Behavior`] says how long deleting takes, what may be purged, and how much is done in ten
-//! seconds. The [journal](JournalEntry) says what arrived, and a [`Script`] makes the vault have
+//! seconds, and [`CertificatePace`] how long a certificate is in the making. The [journal](JournalEntry) says what arrived, and a [`Script`] makes the vault have
 //! a bad day.
 //!
 //! Source: <https://learn.microsoft.com/rest/api/keyvault/>.
