@@ -15,8 +15,8 @@
 //! * What only a managed HSM has is refused; everything else is 501 in Key Vault's error shape.
 //!
 //! [`Behavior`] says how long deleting takes, what may be purged, and how much is done in ten
-//! seconds, and [`CertificatePace`] how long a certificate is in the making. The [journal](JournalEntry) says what arrived, and a [`Script`] makes the vault have
-//! a bad day.
+//! seconds, and [`CertificatePace`] how long a certificate is in the making. The
+//! [journal](JournalEntry) says what arrived, and a [`Script`] makes the vault have a bad day.
 //!
 //! Source: <https://learn.microsoft.com/rest/api/keyvault/>.
 

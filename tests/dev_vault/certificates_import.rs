@@ -89,6 +89,11 @@ async fn a_certificate_is_imported_with_its_key() {
             "pem",
             json!({ "value": chain.pem(), "policy": pem_policy() }),
         ),
+        // Python encodes PEM once more.
+        (
+            "b64",
+            json!({ "value": STANDARD.encode(chain.pem()), "policy": pem_policy() }),
+        ),
         ("pfx", json!({ "value": chain.pfx("", false) })),
         (
             "pwd",

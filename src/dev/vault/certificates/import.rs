@@ -43,9 +43,10 @@ struct Found {
 }
 
 impl Found {
-    /// Azure: keys as PKCS#8, not encrypted.
+    /// Azure: PEM or base64 of it; keys as PKCS#8, not encrypted.
     fn pem(text: &str) -> Option<Self> {
-        let pem = text.as_bytes();
+        let decoded = STANDARD.decode(text.trim()).ok();
+        let pem = decoded.as_deref().unwrap_or(text.as_bytes());
         let keys = PrivatePkcs8KeyDer::pem_slice_iter(pem)
             .map(|key| Some(key.ok()?.secret_pkcs8_der().to_vec()));
         let chain = CertificateDer::pem_slice_iter(pem).map(|der| Some(der.ok()?.to_vec()));
@@ -87,8 +88,9 @@ fn found(body: &ImportBody) -> Result<Found, Failure> {
     };
     found.ok_or_else(|| {
         Failure::bad_parameter(if content_type == Some(PEM) {
-            "The specified PEM X.509 certificate content is in an unexpected format. Please check \
-             if certificate is in valid PEM format."
+            "The specified PEM X.509 certificate content can not be read. Please check if \
+             certificate is in valid PEM format. Accepted formats: PEM content or Base64 encoded \
+             PEM content."
         } else {
             "The specified PKCS#12 X.509 certificate content can not be read. Please check if \
              certificate is in valid PKCS#12 format."
