@@ -227,6 +227,21 @@ async fn the_key_does_what_its_usage_says() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_called_hardware_stays_in_the_vault() {
+    let world = World::start().await;
+    let mut policy = elliptic("CN=a");
+    policy["key_props"] = json!({ "kty": "EC-HSM", "crv": "P-384", "exportable": false });
+    let certificate = made(&world, "a", policy).await;
+    assert_eq!(
+        certificate.body["policy"]["key_props"]["kty"],
+        json!("EC-HSM")
+    );
+    let key = world.get("/keys/a").await;
+    assert_eq!(key.body["key"]["kty"], "EC-HSM");
+    signs(&world, "/keys/a", "ES384", &key.body["key"]).await;
+}
+
+#[tokio::test]
 async fn a_certificate_takes_its_key_and_secret_along() {
     let world = World::start().await;
     let first = made(&world, "a", elliptic("CN=a")).await;
@@ -396,6 +411,7 @@ async fn policies_that_make_no_sense_are_refused() {
     for (member, value) in [
         ("key_props", json!({ "kty": "oct" })),
         ("key_props", json!({ "kty": "RSA", "key_size": 1024 })),
+        ("key_props", json!({ "kty": "RSA-HSM", "exportable": true })),
         ("key_props", json!({ "kty": "EC", "crv": "P-128" })),
         ("secret_props", json!({ "contentType": "text/plain" })),
         ("x509_props", json!({})),

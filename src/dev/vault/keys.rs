@@ -39,7 +39,7 @@ const BASE64URL: GeneralPurpose = GeneralPurpose::new(
 const PUBLIC_EXPONENT: u64 = 65537;
 
 /// What the type of a key ends with if it lies in an HSM.
-const HARDWARE: &str = "-HSM";
+pub(super) const HARDWARE: &str = "-HSM";
 
 /// What a key may be used for.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]

@@ -90,7 +90,7 @@ impl Issued {
 pub(super) fn owned_key(material: Material, policy: &Policy) -> Result<Key, Failure> {
     let traits = Traits {
         operations: policy.operations(),
-        hardware: false,
+        hardware: policy.key_props.is_hardware(),
         managed: true,
         release_policy: None,
     };

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::dev::vault::crypto::{Curve, KeyBits, Kind};
 use crate::dev::vault::failure::Failure;
-use crate::dev::vault::keys::KeyOperation;
+use crate::dev::vault::keys::{HARDWARE, KeyOperation};
 
 pub(super) use body::PolicyBody;
 
@@ -78,6 +78,17 @@ pub(super) struct KeyProperties {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) crv: Option<Box<str>>,
     pub(super) reuse_key: bool,
+}
+
+impl KeyProperties {
+    /// Whether the key is said to lie in an HSM.
+    pub(super) fn is_hardware(&self) -> bool {
+        self.kty.ends_with(HARDWARE)
+    }
+
+    fn is_elliptic(&self) -> bool {
+        self.kty.trim_end_matches(HARDWARE) == "EC"
+    }
 }
 
 /// `secret_props`
@@ -276,7 +287,7 @@ impl Policy {
         let KeyProperties {
             kty, key_size, crv, ..
         } = &self.key_props;
-        match (&**kty, key_size, crv) {
+        match (kty.trim_end_matches(HARDWARE), key_size, crv) {
             ("RSA", None | Some(2048), _) => Ok(Kind::Rsa(KeyBits::B2048)),
             ("RSA", Some(3072), _) => Ok(Kind::Rsa(KeyBits::B3072)),
             ("RSA", Some(4096), _) => Ok(Kind::Rsa(KeyBits::B4096)),
@@ -288,8 +299,7 @@ impl Policy {
                 })
             }
             _ => Err(Failure::bad_parameter(
-                "Property policy.key_props.kty must be 'RSA' or 'EC': the embedded development \
-                 vault has no certificates with keys protected by hardware.",
+                "Property policy.key_props.kty must be 'RSA', 'RSA-HSM', 'EC' or 'EC-HSM'.",
             )),
         }
     }
@@ -300,7 +310,7 @@ impl Policy {
     /// <https://learn.microsoft.com/azure/key-vault/certificates/about-certificates>
     pub(super) fn operations(&self) -> Vec<KeyOperation> {
         use KeyOperation::{Decrypt, Encrypt, Sign, UnwrapKey, Verify, WrapKey};
-        let elliptic = &*self.key_props.kty == "EC";
+        let elliptic = self.key_props.is_elliptic();
         let mut operations = Vec::new();
         for usage in &self.x509_props.key_usage {
             let means: &[KeyOperation] = match usage {
@@ -347,6 +357,12 @@ impl Policy {
     /// Checks what serde cannot.
     pub(super) fn check(&self) -> Result<(), Failure> {
         self.kind()?;
+        if self.key_props.is_hardware() && self.key_props.exportable {
+            return Err(invalid(
+                "key_props.exportable",
+                "false for a key that lies in an HSM",
+            ));
+        }
         let x509 = &self.x509_props;
         if x509.subject.is_empty() && x509.sans.is_empty() {
             return Err(Failure::bad_parameter(

@@ -119,14 +119,15 @@ impl KeyBody {
         {
             key.kty = kty;
             // The other type's size or curve means nothing here.
-            (key.key_size, key.crv) = match &*key.kty {
-                "EC" => (None, Some("P-256".into())),
-                _ => (Some(2048), None),
+            (key.key_size, key.crv) = if key.is_elliptic() {
+                (None, Some("P-256".into()))
+            } else {
+                (Some(2048), None)
             };
         }
         key.exportable = self.exportable.unwrap_or(key.exportable);
         key.reuse_key = self.reuse_key.unwrap_or(key.reuse_key);
-        if &*key.kty == "EC" {
+        if key.is_elliptic() {
             key.crv = self.crv.or_else(|| key.crv.take());
         } else {
             key.key_size = self.key_size.or(key.key_size);
