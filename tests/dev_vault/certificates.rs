@@ -343,6 +343,18 @@ async fn versions_share_a_policy_and_a_key_if_it_is_reused() {
 }
 
 #[tokio::test]
+async fn a_key_of_another_kind_is_not_reused() {
+    let world = World::start().await;
+    let mut policy = elliptic("CN=a");
+    policy["key_props"]["reuse_key"] = json!(true);
+    made(&world, "a", policy.clone()).await;
+    policy["key_props"]["crv"] = json!("P-384");
+    made(&world, "a", policy).await;
+    let key = world.get("/keys/a").await;
+    assert_eq!(key.body["key"]["crv"], "P-384");
+}
+
+#[tokio::test]
 async fn lists_leave_out_what_is_in_the_making() {
     let world = World::start().await;
     for number in 0..3 {

@@ -70,7 +70,8 @@ struct CertificateBackup {
 
 #[derive(Deserialize, Serialize)]
 struct IssuedBackup {
-    chain: Vec<Vec<u8>>,
+    /// Base64.
+    chain: Vec<String>,
     leaf: usize,
     key: Value,
 }

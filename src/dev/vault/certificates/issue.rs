@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::dev::vault::body::AttributesBody;
 use crate::dev::vault::crypto::Material;
 use crate::dev::vault::failure::Failure;
@@ -74,7 +77,7 @@ impl Issued {
 
     pub(super) fn to_backup(&self) -> Result<IssuedBackup, Failure> {
         Ok(IssuedBackup {
-            chain: self.chain.clone(),
+            chain: self.chain.iter().map(|der| STANDARD.encode(der)).collect(),
             leaf: self.leaf,
             key: self.key.to_backup()?,
         })
@@ -82,7 +85,11 @@ impl Issued {
 
     pub(super) fn from_backup(backup: IssuedBackup, policy: &Policy) -> Result<Self, Failure> {
         let key = Key::from_backup(backup.key)?;
-        Self::new(key, backup.chain, backup.leaf, policy)
+        let chain = backup.chain.iter().map(|text| STANDARD.decode(text));
+        let chain = chain
+            .collect::<Result<_, _>>()
+            .map_err(|_| Failure::internal())?;
+        Self::new(key, chain, backup.leaf, policy)
     }
 }
 

@@ -253,6 +253,7 @@ impl Store {
         }
         let kept = latest
             .filter(|_| policy.key_props.reuse_key)
+            .filter(|latest| latest.policy.kind() == policy.kind())
             .and_then(|latest| latest.issued.as_ref())
             .map(|issued| issued.key.clone());
         Ok((policy, kept))
