@@ -7,7 +7,7 @@
 //!
 //! * [`pki`]: a private CA and the certificates both servers need.
 //! * [`issuer`]: what Entra ID is to Key Vault: discovery, signing keys, tokens.
-//! * [`vault`]: what Key Vault is to the proxy: secrets and keys that really behave.
+//! * [`vault`]: what Key Vault is to the proxy: secrets, keys and certificates that really behave.
 //! * [`people`]: sample identities, their role data in the forms Azure exports, and seeds.
 //!
 //! The vault reads requests with code of its own, not with [`crate::keyvault`]: where the proxy

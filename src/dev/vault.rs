@@ -1,4 +1,4 @@
-//! The embedded vault: secrets and keys that really behave, in memory, over TLS.
+//! The embedded vault: secrets, keys and certificates that really behave, in memory, over TLS.
 //!
 //! It authenticates every request as Key Vault does, with the challenge SDKs start from, and then
 //! decides no roles: whoever has a good token may do everything. That is the point: what a test
@@ -9,11 +9,14 @@
 //!   real RSA and elliptic curves; rotation, by hand and when a policy's time has come by the
 //!   clock; and release up to the attestation, which nothing here can give. Keys "in hardware" are
 //!   called so and are not.
+//! * Certificates: the same with create, import and merge; pending operations, policies, issuers and
+//!   contacts; the key and the secret each brings; and renewal by the clock. They sign themselves,
+//!   or are signed elsewhere: what an issuer is to sign stays in progress, for there is no CA here.
 //! * What only a managed HSM has is refused; everything else is 501 in Key Vault's error shape.
 //!
 //! [`Behavior`] says how long deleting takes, what may be purged, and how much is done in ten
-//! seconds. The [journal](JournalEntry) says what arrived, and a [`Script`] makes the vault have
-//! a bad day.
+//! seconds, and [`CertificatePace`] how long a certificate is in the making. The
+//! [journal](JournalEntry) says what arrived, and a [`Script`] makes the vault have a bad day.
 //!
 //! Source: <https://learn.microsoft.com/rest/api/keyvault/>.
 
@@ -21,6 +24,7 @@ mod authn;
 mod backup;
 mod behavior;
 mod body;
+mod certificates;
 mod crypto;
 mod failure;
 mod front;
@@ -48,6 +52,7 @@ use super::server::{Bound, Running};
 use super::{StartError, unix_seconds};
 pub use authn::Trust;
 pub use behavior::{Behavior, RetentionDays, RetentionError, SoftDelete};
+pub use certificates::CertificatePace;
 use front::Front;
 pub use journal::JournalEntry;
 pub use limits::{KeyLimits, ServiceLimits};
@@ -194,6 +199,11 @@ impl VaultHandle {
     /// Throttles what comes from now on by these limits, or not at all.
     pub fn limit(&self, limits: Option<ServiceLimits>) {
         self.front.meter.limit(limits);
+    }
+
+    /// How long certificates that are begun from now on take.
+    pub fn pace_certificates(&self, pace: CertificatePace) {
+        self.front.store.desk.set_pace(pace);
     }
 
     /// Stops: answers in flight may finish, for a few seconds.

@@ -4,6 +4,11 @@
 #![cfg(feature = "dev")]
 
 mod admission;
+mod certificates;
+mod certificates_desk;
+mod certificates_import;
+mod certificates_sdk;
+mod certificates_x509;
 mod issuer;
 mod keys;
 mod limits;

@@ -24,7 +24,7 @@ use crate::world::{World, client, read};
 
 /// Asks the embedded issuer, as the real credentials ask Entra ID.
 #[derive(Debug)]
-struct IssuerCredential {
+pub(crate) struct IssuerCredential {
     client: reqwest::Client,
     token_url: String,
     secret: String,
@@ -58,7 +58,7 @@ impl TokenCredential for IssuerCredential {
     }
 }
 
-fn credential(world: &World) -> Arc<IssuerCredential> {
+pub(crate) fn credential(world: &World) -> Arc<IssuerCredential> {
     Arc::new(IssuerCredential {
         client: world.client.clone(),
         token_url: format!("{}/oauth2/v2.0/token", world.issuer.tenant_url()),
@@ -66,7 +66,7 @@ fn credential(world: &World) -> Arc<IssuerCredential> {
     })
 }
 
-fn options(world: &World) -> ClientOptions {
+pub(crate) fn options(world: &World) -> ClientOptions {
     let transport = client(&world.pki, world.vault.address());
     ClientOptions {
         transport: Some(Transport::new(Arc::new(transport))),

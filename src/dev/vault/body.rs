@@ -50,6 +50,20 @@ impl AttributesBody {
         Ok(attributes)
     }
 
+    /// Whether the object is to be enabled.
+    pub(super) const fn enabled(&self) -> Option<bool> {
+        self.enabled
+    }
+
+    /// The same without the dates.
+    pub(super) fn without_dates(self) -> Self {
+        Self {
+            nbf: None,
+            exp: None,
+            ..self
+        }
+    }
+
     /// Whether a key is to be exportable.
     pub(super) const fn exportable(&self) -> Option<bool> {
         self.exportable

@@ -17,7 +17,7 @@ use aws_lc_rs::rsa::{
 use aws_lc_rs::signature::{self, EcdsaKeyPair, KeyPair as _, UnparsedPublicKey};
 use thiserror::Error;
 
-pub(super) use algorithm::{Curve, EncryptionAlgorithm, SignatureAlgorithm};
+pub(super) use algorithm::{Curve, EncryptionAlgorithm, Hash, SignatureAlgorithm};
 
 /// Why an operation on a key failed.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

@@ -61,7 +61,7 @@ impl Failure {
     pub(super) fn managed(collection: Collection, operation: &str) -> Self {
         let (noun, inner) = match collection {
             Collection::Keys => ("Key", "KeyManagedByKeyVault"),
-            Collection::Secrets => ("secret", "SecretManagedByKeyVault"),
+            Collection::Certificates | Collection::Secrets => ("secret", "SecretManagedByKeyVault"),
         };
         Self::forbidden(
             inner,
@@ -103,8 +103,8 @@ impl Failure {
             StatusCode::NOT_IMPLEMENTED,
             "NotImplemented",
             format!(
-                "The embedded development vault does not have {what}. It has secrets, and keys \
-                 with their cryptographic operations."
+                "The embedded development vault does not have {what}. It has secrets, \
+                 certificates, and keys with their cryptographic operations."
             ),
         )
     }
@@ -129,40 +129,25 @@ impl Failure {
 
     /// There is no such live object.
     pub(super) fn not_found(collection: Collection, name: &str) -> Self {
-        let (code, message) = match collection {
-            Collection::Keys => (
-                "KeyNotFound",
-                format!(
-                    "A key with (name/id) {name} was not found in this key vault. If you recently \
-                     deleted this key you may be able to recover it using the correct recovery \
-                     command. For help resolving this issue, please see \
-                     https://go.microsoft.com/fwlink/?linkid=2125182"
-                ),
+        let object = collection.noun().to_ascii_lowercase();
+        Self::new(
+            StatusCode::NOT_FOUND,
+            collection.not_found_code(),
+            format!(
+                "A {object} with (name/id) {name} was not found in this key vault. If you \
+                 recently deleted this {object} you may be able to recover it using the correct \
+                 recovery command. For help resolving this issue, please see \
+                 https://go.microsoft.com/fwlink/?linkid=2125182"
             ),
-            Collection::Secrets => (
-                "SecretNotFound",
-                format!(
-                    "A secret with (name/id) {name} was not found in this key vault. If you \
-                     recently deleted this secret you may be able to recover it using the correct \
-                     recovery command. For help resolving this issue, please see \
-                     https://go.microsoft.com/fwlink/?linkid=2125182"
-                ),
-            ),
-        };
-        Self::new(StatusCode::NOT_FOUND, code, message)
+        )
     }
 
     /// There is no such deleted object.
     pub(super) fn deleted_not_found(collection: Collection, name: &str) -> Self {
-        let code = match collection {
-            Collection::Keys => "KeyNotFound",
-            Collection::Secrets => "SecretNotFound",
-        };
-        let noun = collection.noun();
         Self::new(
             StatusCode::NOT_FOUND,
-            code,
-            format!("Deleted {noun} not found: {name}"),
+            collection.not_found_code(),
+            format!("Deleted {} not found: {name}", collection.noun()),
         )
     }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, EXPIRES, HOST, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT, CACHE_CONTROL, CONTENT_TYPE, EXPIRES, HOST, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use uuid::Uuid;
 
@@ -17,6 +17,7 @@ use crate::keyvault::Authority;
 
 use super::VaultSettings;
 use super::authn::Trust;
+use super::certificates::Certificate;
 use super::failure::Failure;
 use super::journal::{EntryNumber, Journal};
 use super::keys::{CryptoVerb, Key};
@@ -69,7 +70,7 @@ const RBAC_HEADERS: [(HeaderName, &str); 2] = [
 /// The vault behind its server.
 #[derive(Debug)]
 pub(super) struct Front {
-    store: Store,
+    pub(super) store: Store,
     trust: Trust,
     challenge: HeaderValue,
     location: HeaderValue,
@@ -82,12 +83,14 @@ pub(super) struct Front {
 }
 
 /// One request, read.
-struct Call {
-    method: Method,
-    target: Target,
-    query: Query,
-    body: Bytes,
-    now: i64,
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) target: Target,
+    pub(super) query: Query,
+    pub(super) body: Bytes,
+    /// What `Accept` says.
+    pub(super) accept: Option<String>,
+    pub(super) now: i64,
 }
 
 impl Service for Front {
@@ -158,6 +161,12 @@ impl Front {
             Some(status) => self.response(status, Bytes::new()),
             None => match self.operate(request, now).await {
                 Ok(Answer::Json(body)) => self.response(StatusCode::OK, body.to_string().into()),
+                Ok(Answer::Response(answer)) => {
+                    let (head, body) = answer.into_parts();
+                    let mut response = self.response(head.status, body);
+                    response.headers_mut().extend(head.headers);
+                    response
+                }
                 Ok(Answer::Nothing) => self.response(StatusCode::NO_CONTENT, Bytes::new()),
                 Err(failure) => self.failed(&failure),
             },
@@ -188,10 +197,16 @@ impl Front {
             target,
             query,
             body: read(body).await?,
+            accept: text(&head.headers, &ACCEPT),
             now,
         };
         self.meter.count(self.transaction(collection, &call), now)?;
+        self.store.certificates_due(now).await;
         match collection {
+            Collection::Certificates => match self.store.certificate_call(&call).await {
+                Some(answer) => answer,
+                None => self.common_call::<Certificate>(&call),
+            },
             Collection::Keys => {
                 self.store.rotate_due(now).await;
                 self.key_call(&call).await
@@ -205,6 +220,9 @@ impl Front {
         let method = call.method.as_str();
         match (collection, method, &call.target) {
             (Collection::Secrets, "PUT", _) => Transaction::Write,
+            (Collection::Certificates, "POST", Target::Verb { verb, .. }) if verb == "import" => {
+                Transaction::Write
+            }
             (Collection::Keys, "PUT", Target::Object { .. }) => Transaction::Write,
             (Collection::Keys, "POST", Target::Verb { verb, .. }) if verb == "create" => {
                 Transaction::create_key(&call.body)
@@ -225,7 +243,9 @@ impl Front {
                 let weight = self.store.key_weight(name, version.as_deref(), call.now);
                 weight.map_or(Transaction::Other, Transaction::UseKey)
             }
-            (Collection::Keys | Collection::Secrets, _, _) => Transaction::Other,
+            (Collection::Certificates | Collection::Keys | Collection::Secrets, _, _) => {
+                Transaction::Other
+            }
         }
     }
 
@@ -392,6 +412,10 @@ fn host<B>(request: &Request<B>) -> Option<String> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let host = hosts.next()?.to_str().ok()?;
     hosts.next().is_none().then(|| host.to_owned())
+}
+
+fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    Some(headers.get(name)?.to_str().ok()?.to_owned())
 }
 
 async fn read(body: Incoming) -> Result<Bytes, Failure> {

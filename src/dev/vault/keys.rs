@@ -39,7 +39,7 @@ const BASE64URL: GeneralPurpose = GeneralPurpose::new(
 const PUBLIC_EXPONENT: u64 = 65537;
 
 /// What the type of a key ends with if it lies in an HSM.
-const HARDWARE: &str = "-HSM";
+pub(super) const HARDWARE: &str = "-HSM";
 
 /// What a key may be used for.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -192,6 +192,11 @@ impl Key {
             material: Arc::new(material),
             traits,
         })
+    }
+
+    /// The key pair.
+    pub(super) fn material(&self) -> &Material {
+        &self.material
     }
 }
 
@@ -354,7 +359,7 @@ impl Store {
     }
 
     /// Makes a key pair on a thread that may block.
-    async fn generate(&self, kind: Kind) -> Result<Material, Failure> {
+    pub(super) async fn generate(&self, kind: Kind) -> Result<Material, Failure> {
         let permit = self.generating.acquire().await;
         let _permit = permit.map_err(|_| Failure::internal())?;
         let made = tokio::task::spawn_blocking(move || Material::generate(kind)).await;

@@ -1,5 +1,7 @@
 //! What secrets and keys do alike: lists, versions, soft delete, backup and restore.
 
+use bytes::Bytes;
+use http::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -16,11 +18,13 @@ pub(super) enum Answer {
     Json(Value),
     /// 204.
     Nothing,
+    /// This status, this body and these headers among those of every answer.
+    Response(Response<Bytes>),
 }
 
 #[derive(Deserialize)]
-struct RestoreBody {
-    value: String,
+pub(super) struct RestoreBody {
+    pub(super) value: String,
 }
 
 impl Store {
@@ -82,12 +86,7 @@ impl Store {
     pub(super) fn list_deleted<C: Shelved>(&self, query: &Query, now: i64) -> Answer {
         let shelf = self.shelf::<C>(now);
         let items = shelf.deleted_after(query.after.as_deref());
-        let items = items.map(|(key, deleted)| {
-            let object = &deleted.object;
-            let mut item = self.item(&self.id::<C>(&object.name), &object.latest);
-            self.add_deletion(&mut item, deleted);
-            (key, Value::Object(item))
-        });
+        let items = items.map(|(key, deleted)| (key, self.deleted_item(deleted)));
         let path = format!("/{}", C::COLLECTION.deleted_path());
         Answer::Json(query.page(&self.authority, &path, items))
     }
@@ -148,10 +147,17 @@ impl Store {
         format!("{}/{version}", self.id::<C>(name))
     }
 
-    fn item<C: Content>(&self, id: &str, version: &Version<C>) -> Map<String, Value> {
+    pub(super) fn item<C: Content>(&self, id: &str, version: &Version<C>) -> Map<String, Value> {
         let mut item = version.content.item(id);
         self.add_common(&mut item, version);
         item
+    }
+
+    pub(super) fn deleted_item<C: Content>(&self, deleted: &Deleted<C>) -> Value {
+        let object = &deleted.object;
+        let mut item = self.item(&self.id::<C>(&object.name), &object.latest);
+        self.add_deletion(&mut item, deleted);
+        item.into()
     }
 
     fn deleted_bundle<C: Content>(&self, deleted: &Deleted<C>) -> Value {

@@ -45,6 +45,10 @@ const API_VERSIONS: [&str; 24] = [
 pub(super) struct Query {
     api_version: ApiVersion,
     max_results: usize,
+    /// Whether a list shows certificates that are in the making.
+    pub(super) include_pending: bool,
+    /// Which pending operation is meant.
+    pub(super) request_id: Option<String>,
     /// The form a certificate's secret is wanted in.
     pub(super) out_content_type: Option<String>,
     /// The last item of the page before.
@@ -86,9 +90,17 @@ impl Query {
         Ok(Self {
             api_version: parsed,
             max_results,
+            include_pending: find("includePending")
+                .is_some_and(|it| it.eq_ignore_ascii_case("true")),
+            request_id: find("request_id"),
             out_content_type: find("outContentType"),
             after,
         })
+    }
+
+    /// The version of the service that was asked.
+    pub(super) fn api_version(&self) -> &str {
+        self.api_version.as_str()
     }
 
     /// One page of `items`, which begin after [`Self::after`]; each comes with its marker.

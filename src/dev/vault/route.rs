@@ -21,6 +21,7 @@ const METHOD_OVERRIDES: [&str; 4] = [
 /// The kinds of object the vault has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Collection {
+    Certificates,
     Keys,
     Secrets,
 }
@@ -29,6 +30,7 @@ impl Collection {
     /// The first segment of its paths.
     pub(super) const fn path(self) -> &'static str {
         match self {
+            Self::Certificates => "certificates",
             Self::Keys => "keys",
             Self::Secrets => "secrets",
         }
@@ -37,14 +39,25 @@ impl Collection {
     /// What messages call one of its objects.
     pub(super) const fn noun(self) -> &'static str {
         match self {
+            Self::Certificates => "Certificate",
             Self::Keys => "Key",
             Self::Secrets => "Secret",
+        }
+    }
+
+    /// The code of the error that there is no such object.
+    pub(super) const fn not_found_code(self) -> &'static str {
+        match self {
+            Self::Certificates => "CertificateNotFound",
+            Self::Keys => "KeyNotFound",
+            Self::Secrets => "SecretNotFound",
         }
     }
 
     /// The first segment of the paths of deleted objects.
     pub(super) const fn deleted_path(self) -> &'static str {
         match self {
+            Self::Certificates => "deletedcertificates",
             Self::Keys => "deletedkeys",
             Self::Secrets => "deletedsecrets",
         }
@@ -75,6 +88,12 @@ pub(super) enum Target {
     Deleted { name: String },
     /// What `verb` does to a deleted object.
     DeletedVerb { name: String, verb: String },
+    /// Whom the vault tells of certificates.
+    Contacts,
+    /// Every issuer of certificates.
+    Issuers,
+    /// One issuer of certificates.
+    Issuer { name: String },
 }
 
 /// The method that a request asks for.
@@ -101,16 +120,37 @@ pub(super) fn parse(method: &Method, path: &str) -> Result<(Collection, Target),
     };
     let first = first.to_ascii_lowercase();
     match first.as_str() {
+        "certificates" => Ok((Collection::Certificates, certificates(method, rest)?)),
         "keys" => Ok((Collection::Keys, live(method, rest)?)),
         "secrets" => Ok((Collection::Secrets, live(method, rest)?)),
+        "deletedcertificates" => Ok((Collection::Certificates, deleted(rest)?)),
         "deletedkeys" => Ok((Collection::Keys, deleted(rest)?)),
         "deletedsecrets" => Ok((Collection::Secrets, deleted(rest)?)),
-        "certificates" | "deletedcertificates" => Err(Failure::not_built("certificates")),
         // Managed HSMs alone give random numbers.
         "rng" => Err(unknown_verb(method.as_str(), "rng")),
         "storage" | "deletedstorage" => Err(Failure::not_built("managed storage accounts")),
         _ => Err(Failure::not_built("this path")),
     }
+}
+
+/// What else than objects certificates have. Azure: no certificate is called so.
+fn certificates(method: &Method, segments: &[&str]) -> Result<Target, Failure> {
+    let folded: Vec<String> = segments.iter().map(|it| it.to_ascii_lowercase()).collect();
+    let folded: Vec<&str> = folded.iter().map(String::as_str).collect();
+    Ok(match (folded.as_slice(), segments) {
+        (["contacts"] | ["contacts", ""], _) => Target::Contacts,
+        (["issuers"] | ["issuers", ""], _) => Target::Issuers,
+        (["issuers", _] | ["issuers", _, ""], [_, name, ..]) => Target::Issuer {
+            name: checked_name(name)?,
+        },
+        (["contacts" | "issuers", ..], _) => return Err(invalid_name(&segments.join("/"))),
+        ([_, "pending", "merge"], [name, ..]) => Target::Verb {
+            name: checked_name(name)?,
+            version: None,
+            verb: "pending/merge".to_owned(),
+        },
+        _ => live(method, segments)?,
+    })
 }
 
 fn live(method: &Method, segments: &[&str]) -> Result<Target, Failure> {

@@ -106,6 +106,16 @@ pub(super) struct Version<C> {
 }
 
 impl<C> Version<C> {
+    /// A version of something else that goes with this one.
+    pub(super) fn with<D>(&self, content: D) -> Version<D> {
+        Version {
+            id: self.id.clone(),
+            attributes: self.attributes.clone(),
+            tags: self.tags.clone(),
+            content,
+        }
+    }
+
     /// A version with a new id.
     pub(super) fn new(attributes: Attributes, tags: Option<Tags>, content: C) -> Self {
         Self {

@@ -10,6 +10,7 @@ use crate::keyvault::Authority;
 
 use super::backup::BackupKey;
 use super::behavior::SoftDelete;
+use super::certificates::{Certificate, Desk};
 use super::keys::Key;
 use super::secrets::Secret;
 use super::shelf::{Content, Shelf};
@@ -26,6 +27,9 @@ pub(super) struct Store {
     pub(super) backup_key: BackupKey,
     secrets: Mutex<Shelf<Secret>>,
     keys: Mutex<Shelf<Key>>,
+    /// A shelf that is locked before those of keys and secrets, if they are locked together.
+    pub(super) certificates: Mutex<Shelf<Certificate>>,
+    pub(super) desk: Desk,
     /// Key pairs in the making: RSA takes whole processors.
     pub(super) generating: Semaphore,
 }
@@ -70,6 +74,8 @@ impl Store {
             backup_key: BackupKey::generate()?,
             secrets: Mutex::new(Shelf::new(soft_delete)),
             keys: Mutex::new(Shelf::new(soft_delete)),
+            certificates: Mutex::new(Shelf::new(soft_delete)),
+            desk: Desk::default(),
             generating: Semaphore::new(MAX_GENERATING),
         })
     }
