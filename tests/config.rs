@@ -266,7 +266,7 @@ fn the_least_configuration_has_the_defaults() {
     assert_eq!(config.log.format, LogFormat::Json);
     assert!(config.extra_query_parameters.is_empty());
     let vault = &config.vaults[0];
-    assert_eq!(vault.connect, Connect::Dns);
+    assert_eq!(vault.connect, Connect::Dns([].into()));
     assert!(vault.rewrite_ids && vault.management_groups.is_none());
     let issuer = &config.issuers[0];
     assert_eq!(issuer.clock_skew, Duration::from_secs(60));

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::ResolveHosts;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use thiserror::Error;
@@ -110,10 +111,10 @@ impl Connector {
             .map_err(|_| ConnectorError::Host(vault.authority.clone()))?;
         let target = match &vault.connect {
             Connect::Address(address) => Target::Address(*address),
-            Connect::Dns => match bare.parse() {
+            Connect::Dns(servers) => match bare.parse() {
                 Ok(ip) => Target::Address(SocketAddr::new(ip, vault.authority.port())),
                 Err(_) => Target::Name {
-                    resolver: Box::new(resolver()?),
+                    resolver: Box::new(resolver(servers)?),
                     name: format!("{host}.").into(),
                     port: vault.authority.port(),
                 },
@@ -193,11 +194,27 @@ impl Connector {
     }
 }
 
-fn resolver() -> Result<TokioResolver, ConnectorError> {
-    let mut builder = TokioResolver::builder_tokio().map_err(ConnectorError::Resolver)?;
+/// What asks `servers`, or those of the system if there are none.
+fn resolver(servers: &[SocketAddr]) -> Result<TokioResolver, ConnectorError> {
+    let mut builder = if servers.is_empty() {
+        TokioResolver::builder_tokio().map_err(ConnectorError::Resolver)?
+    } else {
+        let servers = servers.iter().map(name_server).collect();
+        let config = ResolverConfig::from_name_servers(servers);
+        TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+    };
     // SECURITY: with the hosts file the proxy would connect to itself.
     builder.options_mut().use_hosts_file = ResolveHosts::Never;
     builder.build().map_err(ConnectorError::Resolver)
+}
+
+fn name_server(address: &SocketAddr) -> NameServerConfig {
+    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
+    let connections = connections.map(|mut connection| {
+        connection.port = address.port();
+        connection
+    });
+    NameServerConfig::new(address.ip(), true, connections.into())
 }
 
 #[cfg(test)]
@@ -214,8 +231,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_hosts_file_is_never_asked() {
-        // A machine without a DNS configuration has no resolver at all.
-        if let Ok(resolver) = resolver() {
+        // A machine without a DNS configuration has no resolver of its own.
+        let configured = resolver(&["127.0.0.1:53".parse().unwrap()]).unwrap();
+        for resolver in resolver(&[]).into_iter().chain([configured]) {
             assert_eq!(resolver.options().use_hosts_file, ResolveHosts::Never);
         }
     }
