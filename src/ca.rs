@@ -19,7 +19,7 @@ mod host;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -162,7 +162,10 @@ impl Ca {
         if hosts.is_empty() {
             return Err(CaError::NoHost);
         }
-        fs::create_dir_all(directory).map_err(at("make the directory", directory))?;
+        // Applications look into it; nobody else writes to it, whatever the umask.
+        let mut made = fs::DirBuilder::new();
+        let made = made.recursive(true).mode(0o755).create(directory);
+        made.map_err(at("make the directory", directory))?;
         refuse_shared(directory)?;
         let files = CaFiles::of(directory);
         if existing == Existing::Keep {

@@ -220,3 +220,43 @@ fn issue(
     };
     Ok((source, certificate))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::ca::Existing;
+    use crate::clock::SystemClock;
+
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    #[test]
+    fn a_certificate_is_due_when_two_thirds_of_its_life_are_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let (at, hosts) = (directory.path(), [Host::Name("kv.example".into())]);
+        let now = SystemClock.now();
+        Ca::init(at, &hosts, 30 * DAY, now, Existing::Keep).unwrap();
+        let (mut source, first) = issue(at.to_owned(), hosts.into(), now).unwrap();
+        for early in [Duration::ZERO, DAY, 4 * DAY] {
+            assert!(
+                source.next(&first, now + early).unwrap().is_none(),
+                "{early:?}"
+            );
+        }
+        let second = source.next(&first, now + 5 * DAY).unwrap().unwrap();
+        assert!(!second.is_same(&first) && second.not_after() > first.not_after());
+        assert!(source.next(&second, now + 9 * DAY).unwrap().is_none());
+        // A clock that was set back makes it one of the future.
+        assert!(source.next(&second, now).unwrap().is_some());
+        // Near the end of the CA lives become shorter, and then there are none.
+        let last = source.next(&second, now + 29 * DAY).unwrap().unwrap();
+        let end = now + 30 * DAY;
+        let end = end
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
+        assert_eq!(u64::try_from(last.not_after()).unwrap(), end);
+        let ended = source.next(&last, now + 31 * DAY).unwrap_err();
+        assert!(ended.to_string().contains("has ended"), "{ended}");
+    }
+}

@@ -9,9 +9,10 @@ use http::header::HeaderName;
 use http::{Request, Response, StatusCode};
 use portcullis::attributes::Connection;
 use portcullis::config::{
-    self, ClientCertificates, Connect, Limits, Listener, Network, VaultProperties,
+    self, CertificateSource, ClientCertificates, Connect, Limits, Listener, Network,
+    VaultProperties,
 };
-use portcullis::keyvault::route;
+use portcullis::keyvault::{Authority, route};
 use portcullis::proxy::body::{BodyOutcome, RequestBody, ResponseBody};
 use portcullis::proxy::connect::OwnAddresses;
 use portcullis::proxy::drain::{self, DrainTrigger};
@@ -28,7 +29,7 @@ use tokio::time::Instant;
 
 use crate::clients::Client;
 use crate::permit::permit;
-use crate::pki::Pki;
+use crate::pki::{Pki, shown};
 use crate::vault::{FakeVault, Reply, Seen, json, soon};
 
 /// What the vault calls itself.
@@ -68,7 +69,11 @@ pub(crate) enum Demand {
 #[derive(Clone, Copy)]
 pub(crate) enum Target {
     Address(SocketAddr),
+    /// Where this DNS server says, on the vault's port.
+    Dns(SocketAddr),
     Itself,
+    /// Where this DNS server says, on the proxy's own port.
+    ItselfByDns(SocketAddr),
 }
 
 impl Default for Setup {
@@ -134,15 +139,21 @@ impl World {
     async fn start(setup: Setup) -> Self {
         let pki = Pki::new();
         let vault = FakeVault::start(pki.server(&setup.vault_names), setup.script.clone()).await;
-        let listener = listener(&pki, &setup);
+        let (certificate, private_key) = pki.issue(&[OWN, PUBLIC]);
+        let shown = shown(&certificate, &private_key);
+        let listener = listener(&pki, &setup, certificate, private_key);
         let network = Arc::new(setup.network);
-        let bound = BoundListener::bind(&listener, &network, &setup.limits);
+        let bound = BoundListener::bind(&listener, shown, &network, &setup.limits);
         let bound = bound.await.unwrap();
         let address = bound.local_addr();
-        let target = match setup.connect {
-            None => vault.address,
-            Some(Target::Address(other)) => other,
-            Some(Target::Itself) => address,
+        let own: Authority = OWN.parse().unwrap();
+        let by_dns = |server, port| (own.with_port(port), Connect::Dns([server].into()));
+        let (authority, connect) = match setup.connect {
+            None => (own, Connect::Address(vault.address)),
+            Some(Target::Address(other)) => (own, Connect::Address(other)),
+            Some(Target::Dns(server)) => by_dns(server, vault.address.port()),
+            Some(Target::Itself) => (own, Connect::Address(address)),
+            Some(Target::ItselfByDns(server)) => by_dns(server, address.port()),
         };
         let ca_file = if setup.other_ca {
             let other = Pki::new();
@@ -152,7 +163,11 @@ impl World {
         } else {
             pki.ca_file()
         };
-        let configured = [vault_config(target, ca_file, setup.rewrite_ids)];
+        let configured = [config::Vault {
+            authority,
+            connect,
+            ..vault_config(ca_file, setup.rewrite_ids)
+        }];
         let notes = Notebook::default();
         let own = OwnAddresses::new([address]);
         let service = Arc::new(Service {
@@ -221,13 +236,14 @@ impl World {
     }
 }
 
-fn listener(pki: &Pki, setup: &Setup) -> Listener {
-    let (certificate_file, private_key_file) = pki.issue(&[OWN, PUBLIC]);
+fn listener(pki: &Pki, setup: &Setup, certificate: PathBuf, private_key: PathBuf) -> Listener {
     Listener {
         name: "main".into(),
         address: "127.0.0.1:0".parse().unwrap(),
-        certificate_file,
-        private_key_file,
+        certificate: CertificateSource::Files {
+            certificate,
+            private_key,
+        },
         client_certificates: setup.clients.map(|demand| ClientCertificates {
             ca_file: pki.ca_file(),
             required: demand == Demand::Required,
@@ -237,7 +253,7 @@ fn listener(pki: &Pki, setup: &Setup) -> Listener {
     }
 }
 
-fn vault_config(target: SocketAddr, ca_file: PathBuf, rewrite_ids: bool) -> config::Vault {
+fn vault_config(ca_file: PathBuf, rewrite_ids: bool) -> config::Vault {
     config::Vault {
         name: "contoso".parse().unwrap(),
         resource_id: "/subscriptions/6b1d2f04-3c7e-4a90-8f52-1e0d9c8b7a61/resourceGroups\
@@ -246,7 +262,7 @@ fn vault_config(target: SocketAddr, ca_file: PathBuf, rewrite_ids: bool) -> conf
             .unwrap(),
         location: None,
         authority: OWN.parse().unwrap(),
-        connect: Connect::Address(target),
+        connect: Connect::Dns([].into()),
         ca_file: Some(ca_file),
         public_names: vec![format!("{PUBLIC}:0").parse().unwrap()],
         management_groups: None,
