@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Limits};
 use crate::metrics::{ListenerMetrics, Metrics, MetricsError, Names};
 use crate::proxy::body::{RequestBody, ResponseBody};
-use crate::proxy::connect::{ConnectorError, OwnAddresses};
+use crate::proxy::connect::{ConnectorError, Ourselves};
 use crate::proxy::drain::{self, Drain, DrainTrigger};
 use crate::proxy::host::{DuplicateName, VaultTable};
 use crate::proxy::listen::{BoundListener, ListenError, Peer};
@@ -139,15 +139,14 @@ impl App {
         let scopes = config.vaults.iter().map(vault_scope).collect();
         let (publisher, assignments) = store::store(scopes, config.assignments.max_staleness);
         metrics.snapshot_max_staleness(config.assignments.max_staleness);
-        let certificates = certificates(&config, &clock, &metrics)?;
-        let bound = bind(&config, &certificates.shown).await?;
+        let (bound, certificates) = bind(&config, &clock, &metrics).await?;
         let admin = AdminListener::bind(config.admin.address).await?;
         let workers = Workers::start(config.limits.worker_threads).map_err(StartError::Workers)?;
         let pipeline = Pipeline {
             inspector: Arc::new(inspector(&config, &clock, &metrics)),
             clock: Arc::clone(&clock),
             table: Arc::new(VaultTable::new(&config.vaults)?),
-            vaults: ways_to_vaults(&config, &bound)?,
+            vaults: ways_to_vaults(&config, &bound, &certificates.shown)?,
             authenticator: Arc::clone(&authenticator),
             assignments: assignments.clone(),
             audit: audit.clone(),
@@ -362,17 +361,19 @@ fn certificates(
 
 async fn bind(
     config: &Config,
-    certificates: &[Snapshot<ServerCertificate>],
-) -> Result<Vec<(Arc<str>, BoundListener)>, StartError> {
+    clock: &Arc<dyn Clock>,
+    metrics: &Metrics,
+) -> Result<(Vec<(Arc<str>, BoundListener)>, Certificates), StartError> {
+    let certificates = certificates(config, clock, metrics)?;
     let network = Arc::new(config.network.clone());
     let mut bound = Vec::with_capacity(config.listeners.len());
-    for (listener, certificate) in config.listeners.iter().zip(certificates) {
+    for (listener, certificate) in config.listeners.iter().zip(&certificates.shown) {
         let name = Arc::clone(&listener.name);
         let certificate = certificate.clone();
         let listener = BoundListener::bind(listener, certificate, &network, &config.limits).await?;
         bound.push((name, listener));
     }
-    Ok(bound)
+    Ok((bound, certificates))
 }
 
 /// The idle connections to a vault, shared out among the threads. A client with many streams is
@@ -386,8 +387,10 @@ fn idle_per_thread(limits: &Limits) -> usize {
 fn ways_to_vaults(
     config: &Config,
     bound: &[(Arc<str>, BoundListener)],
+    certificates: &[Snapshot<ServerCertificate>],
 ) -> Result<Vec<GuardedVault>, StartError> {
-    let own = OwnAddresses::new(bound.iter().map(|(_, listener)| listener.local_addr()));
+    let addresses = bound.iter().map(|(_, listener)| listener.local_addr());
+    let own = Ourselves::new(addresses, certificates.iter().cloned());
     let limits = Limits {
         pool_max_idle: idle_per_thread(&config.limits),
         ..config.limits.clone()

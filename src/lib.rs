@@ -40,6 +40,7 @@
 //!
 //! ```text
 //! main -> cli -> app -> { proxy, authn, assignments, admin, audit, metrics, telemetry, config }
+//! app, proxy::listen -> tls -> ca; cli -> ca
 //! proxy::pipeline -> { authn, assignments, audit, metrics } -> core
 //! core: rbac -> attributes -> abac -> keyvault, principal, reason
 //! ```

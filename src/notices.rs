@@ -146,7 +146,10 @@ mod tests {
 
     fn concerning(kind: EventKind, path: &str) -> bool {
         let configured = ["/etc/roles".into(), "/srv/groups.json".into()];
-        let listed = |path: &Path| path.extension().is_some_and(|e| e == "json");
+        let listed = |path: &Path| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            !name.starts_with('.') && name.ends_with(".json")
+        };
         concerns(&Event::new(kind).add_path(path.into()), &configured, listed)
     }
 

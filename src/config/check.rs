@@ -77,7 +77,7 @@ impl Check<'_> {
         Some(Config {
             listeners: all(listeners)?,
             admin: Admin { address: admin? },
-            vaults: asking(servers.into(), all(vaults)?),
+            vaults: asking(&servers.into(), all(vaults)?),
             issuers: all(issuers)?,
             assignments: assignments?,
             audit: audit?,
@@ -389,10 +389,10 @@ impl Check<'_> {
 }
 
 /// The vaults that are looked up are looked up at these servers.
-fn asking(servers: Arc<[SocketAddr]>, mut vaults: Vec<Vault>) -> Vec<Vault> {
+fn asking(servers: &Arc<[SocketAddr]>, mut vaults: Vec<Vault>) -> Vec<Vault> {
     for vault in &mut vaults {
         if let Connect::Dns(asked) = &mut vault.connect {
-            *asked = Arc::clone(&servers);
+            *asked = Arc::clone(servers);
         }
     }
     vaults

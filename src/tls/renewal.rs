@@ -207,13 +207,15 @@ fn issue(
 ) -> Result<(Source, ServerCertificate), TlsError> {
     let ca = Ca::open(&directory)?;
     let leaf = ca.issue(&hosts, LEAF_LIFETIME, now)?;
-    let certificate = ServerCertificate::issued(&leaf).map_err(|cause| TlsError::Refused {
+    let issuing = ca.issuing_certificate().clone();
+    let certificate = ServerCertificate::issued(&leaf, issuing.clone());
+    let certificate = certificate.map_err(|cause| TlsError::Refused {
         file: chain_file(&CaFiles::of(&directory).issuing),
         cause,
     })?;
     let life = leaf.not_after().duration_since(now).unwrap_or_default();
     let source = Source::Ca {
-        issuing: ca.issuing_certificate().clone(),
+        issuing,
         renew_at: now + life / 3 * 2,
         directory,
         hosts,

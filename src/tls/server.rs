@@ -26,6 +26,8 @@ use crate::snapshot::Snapshot;
 /// What a listener shows its clients: a certificate with what vouches for it, and its key.
 pub struct ServerCertificate {
     shown: Arc<CertifiedKey>,
+    /// The private CA it is from, if the proxy issued it itself.
+    issuing: Option<CertificateDer<'static>>,
     not_before: i64,
     not_after: i64,
 }
@@ -62,12 +64,15 @@ impl ServerCertificate {
         })
     }
 
-    /// Takes what a private CA has issued.
+    /// Takes what a private CA has issued, whose certificate is `issuing`.
     ///
     /// # Errors
     /// [`rustls::Error`] if rustls cannot use it.
-    pub fn issued(leaf: &Leaf) -> Result<Self, rustls::Error> {
-        Self::new(leaf.chain(), leaf.private_key())
+    pub fn issued(leaf: &Leaf, issuing: CertificateDer<'static>) -> Result<Self, rustls::Error> {
+        Ok(Self {
+            issuing: Some(issuing),
+            ..Self::new(leaf.chain(), leaf.private_key())?
+        })
     }
 
     fn new(
@@ -85,6 +90,7 @@ impl ServerCertificate {
             not_before: not_before.timestamp(),
             not_after: not_after.timestamp(),
             shown: Arc::new(shown),
+            issuing: None,
         })
     }
 
@@ -98,6 +104,14 @@ impl ServerCertificate {
         let now = now.duration_since(SystemTime::UNIX_EPOCH).ok();
         let now = now.and_then(|now| i64::try_from(now.as_secs()).ok());
         now.is_some_and(|now| (self.not_before..=self.not_after).contains(&now))
+    }
+
+    /// Whether a server that shows this chain is the proxy, or another one with the same CA: no
+    /// vault has its certificate from there.
+    pub fn is_ours(&self, chain: &[CertificateDer<'_>]) -> bool {
+        let leaf = self.shown.cert.first();
+        let issuing = self.issuing.as_ref();
+        (leaf.is_some() && leaf == chain.first()) || issuing.is_some_and(|ca| chain.contains(ca))
     }
 
     /// Whether clients see the same. Keys need not be compared: each is its certificate's.

@@ -14,7 +14,7 @@ use portcullis::config::{
 };
 use portcullis::keyvault::{Authority, route};
 use portcullis::proxy::body::{BodyOutcome, RequestBody, ResponseBody};
-use portcullis::proxy::connect::OwnAddresses;
+use portcullis::proxy::connect::Ourselves;
 use portcullis::proxy::drain::{self, DrainTrigger};
 use portcullis::proxy::headers;
 use portcullis::proxy::host::{HostError, VaultTable};
@@ -22,6 +22,7 @@ use portcullis::proxy::listen::{BoundListener, Drained, ListenEvent, Peer};
 use portcullis::proxy::upstream::{ForwardRequest, Upstream, UpstreamErrorKind};
 use portcullis::proxy::workers::Worker;
 use portcullis::secret::BearerToken;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -72,6 +73,8 @@ pub(crate) enum Target {
     /// Where this DNS server says, on the vault's port.
     Dns(SocketAddr),
     Itself,
+    /// An address that is forwarded to the proxy, as a load balancer's is.
+    ItselfByDetour,
     /// Where this DNS server says, on the proxy's own port.
     ItselfByDns(SocketAddr),
 }
@@ -143,18 +146,10 @@ impl World {
         let shown = shown(&certificate, &private_key);
         let listener = listener(&pki, &setup, certificate, private_key);
         let network = Arc::new(setup.network);
-        let bound = BoundListener::bind(&listener, shown, &network, &setup.limits);
+        let bound = BoundListener::bind(&listener, shown.clone(), &network, &setup.limits);
         let bound = bound.await.unwrap();
         let address = bound.local_addr();
-        let own: Authority = OWN.parse().unwrap();
-        let by_dns = |server, port| (own.with_port(port), Connect::Dns([server].into()));
-        let (authority, connect) = match setup.connect {
-            None => (own, Connect::Address(vault.address)),
-            Some(Target::Address(other)) => (own, Connect::Address(other)),
-            Some(Target::Dns(server)) => by_dns(server, vault.address.port()),
-            Some(Target::Itself) => (own, Connect::Address(address)),
-            Some(Target::ItselfByDns(server)) => by_dns(server, address.port()),
-        };
+        let (authority, connect) = whereabouts(setup.connect, vault.address, address).await;
         let ca_file = if setup.other_ca {
             let other = Pki::new();
             let path = pki.ca_file().with_file_name("other-ca.pem");
@@ -169,7 +164,7 @@ impl World {
             ..vault_config(ca_file, setup.rewrite_ids)
         }];
         let notes = Notebook::default();
-        let own = OwnAddresses::new([address]);
+        let own = Ourselves::new([address], [shown.clone()]);
         let service = Arc::new(Service {
             table: VaultTable::new(&configured).unwrap(),
             upstream: Upstream::new(&configured[0], &setup.limits, own).unwrap(),
@@ -234,6 +229,41 @@ impl World {
         let serving = self.serving.lock().unwrap().take().unwrap();
         soon(serving).await.unwrap()
     }
+}
+
+/// What the vault calls itself, and where the proxy looks for it.
+async fn whereabouts(
+    target: Option<Target>,
+    vault: SocketAddr,
+    proxy: SocketAddr,
+) -> (Authority, Connect) {
+    let own: Authority = OWN.parse().unwrap();
+    let by_dns = |server, port| (own.with_port(port), Connect::Dns([server].into()));
+    match target {
+        None => (own, Connect::Address(vault)),
+        Some(Target::Address(other)) => (own, Connect::Address(other)),
+        Some(Target::Dns(server)) => by_dns(server, vault.port()),
+        Some(Target::Itself) => (own, Connect::Address(proxy)),
+        Some(Target::ItselfByDetour) => (own, Connect::Address(detour(proxy).await)),
+        Some(Target::ItselfByDns(server)) => by_dns(server, proxy.port()),
+    }
+}
+
+/// An address of somebody who forwards each connection to `target`.
+async fn detour(target: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut from, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut to = TcpStream::connect(target).await.unwrap();
+                // Either side may go away.
+                let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+            });
+        }
+    });
+    address
 }
 
 fn listener(pki: &Pki, setup: &Setup, certificate: PathBuf, private_key: PathBuf) -> Listener {

@@ -326,6 +326,20 @@ async fn a_vault_that_is_this_proxy_is_not_dialled() {
 }
 
 #[tokio::test]
+async fn a_vault_that_shows_our_own_certificate_is_this_proxy_wherever_it_is() {
+    let itself = Setup {
+        connect: Some(Target::ItselfByDetour),
+        ..Setup::default()
+    };
+    let world = itself.start().await;
+    let mut client = world.client(OWN).await;
+    assert_eq!(client.get(OWN, GET).await.status(), 502);
+    assert_eq!(world.notes().errors, [(Kind::Loop, false)]);
+    // It did not come round again.
+    assert_eq!(world.notes().requests, 1);
+}
+
+#[tokio::test]
 async fn a_vault_is_looked_up_at_the_configured_dns_servers() {
     let dns = DnsServer::start(OWN, Ipv4Addr::LOCALHOST).await;
     let world = Setup {
