@@ -38,7 +38,7 @@ impl Init {
         print(&format!(
             "A CA for {}, valid for {} days.\n\
              Applications trust {}, which is no secret:\n  \
-             portcullis ca env --dir {} --help\n\
+             portcullis ca env --dir {} --for python\n\
              The proxy alone reads {}.\n\
              SHA-256 {fingerprint}\n",
             listed(&hosts),
