@@ -19,11 +19,12 @@ use crate::assignments::watch::{self, WatchHandle};
 use crate::attributes::{Surroundings, VaultFacts};
 use crate::audit::{AuditError, AuditLog};
 use crate::authn::{Authenticator, RefreshHandle, SetupError};
+use crate::ca::Host;
 use crate::clock::Clock;
 use crate::config::{self, Config, Limits};
 use crate::metrics::{ListenerMetrics, Metrics, MetricsError, Names};
 use crate::proxy::body::{RequestBody, ResponseBody};
-use crate::proxy::connect::{ConnectorError, OwnAddresses};
+use crate::proxy::connect::{ConnectorError, Ourselves};
 use crate::proxy::drain::{self, Drain, DrainTrigger};
 use crate::proxy::host::{DuplicateName, VaultTable};
 use crate::proxy::listen::{BoundListener, ListenError, Peer};
@@ -33,9 +34,9 @@ use crate::proxy::upstream::Upstream;
 use crate::proxy::workers::{Worker, Workers};
 use crate::rbac::VaultScope;
 use crate::snapshot::Snapshot;
-use crate::tls;
+use crate::tls::{Renewal, RenewalHandle, ServerCertificate};
 
-use counting::{AuthnCounters, ListenCounters};
+use counting::{AuthnCounters, ListenCounters, RenewalCounters};
 use role_data::RoleDataLoads;
 
 type BoxFuture<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
@@ -85,8 +86,16 @@ pub struct App {
     proof: Proof,
     _watch: WatchHandle,
     _refresh: RefreshHandle,
+    _renewals: Vec<RenewalHandle>,
     /// Ends last: connections are on it.
     _workers: Workers,
+}
+
+/// The certificates of the listeners, in their order.
+#[derive(Debug, Default)]
+struct Certificates {
+    shown: Vec<Snapshot<ServerCertificate>>,
+    renewals: Vec<RenewalHandle>,
 }
 
 /// What must be in place before requests can be answered.
@@ -130,14 +139,14 @@ impl App {
         let scopes = config.vaults.iter().map(vault_scope).collect();
         let (publisher, assignments) = store::store(scopes, config.assignments.max_staleness);
         metrics.snapshot_max_staleness(config.assignments.max_staleness);
-        let bound = bind(&config, &metrics).await?;
+        let (bound, certificates) = bind(&config, &clock, &metrics).await?;
         let admin = AdminListener::bind(config.admin.address).await?;
         let workers = Workers::start(config.limits.worker_threads).map_err(StartError::Workers)?;
         let pipeline = Pipeline {
             inspector: Arc::new(inspector(&config, &clock, &metrics)),
             clock: Arc::clone(&clock),
             table: Arc::new(VaultTable::new(&config.vaults)?),
-            vaults: ways_to_vaults(&config, &bound)?,
+            vaults: ways_to_vaults(&config, &bound, &certificates.shown)?,
             authenticator: Arc::clone(&authenticator),
             assignments: assignments.clone(),
             audit: audit.clone(),
@@ -168,6 +177,7 @@ impl App {
             proof,
             _watch: watch,
             _refresh: refresh,
+            _renewals: certificates.renewals,
             _workers: workers,
         })
     }
@@ -325,25 +335,45 @@ fn vault_facts(vault: &config::Vault) -> VaultFacts {
     }
 }
 
+/// The certificates of all listeners, and what renews them.
+fn certificates(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    metrics: &Metrics,
+) -> Result<Certificates, StartError> {
+    let hosts = Host::each(config.authorities());
+    let mut certificates = Certificates::default();
+    for listener in &config.listeners {
+        let renewal = Renewal::begin(&listener.certificate, &hosts, Arc::clone(clock));
+        let renewal = renewal.map_err(|cause| ListenError::Tls {
+            listener: Arc::clone(&listener.name),
+            cause,
+        })?;
+        let counters = RenewalCounters::new(&listener.name, metrics.listener(&listener.name));
+        let certificate = renewal.certificate();
+        counters.begin(&certificate.load());
+        certificates.shown.push(certificate);
+        let handle = renewal.spawn(move |event| counters.take(&event));
+        certificates.renewals.push(handle);
+    }
+    Ok(certificates)
+}
+
 async fn bind(
     config: &Config,
+    clock: &Arc<dyn Clock>,
     metrics: &Metrics,
-) -> Result<Vec<(Arc<str>, BoundListener)>, StartError> {
+) -> Result<(Vec<(Arc<str>, BoundListener)>, Certificates), StartError> {
+    let certificates = certificates(config, clock, metrics)?;
     let network = Arc::new(config.network.clone());
     let mut bound = Vec::with_capacity(config.listeners.len());
-    for listener in &config.listeners {
-        let ends = tls::certificate_not_after(&listener.certificate_file).map_err(|cause| {
-            ListenError::Tls {
-                listener: Arc::clone(&listener.name),
-                cause,
-            }
-        })?;
-        metrics.listener(&listener.name).certificate_not_after(ends);
+    for (listener, certificate) in config.listeners.iter().zip(&certificates.shown) {
         let name = Arc::clone(&listener.name);
-        let listener = BoundListener::bind(listener, &network, &config.limits).await?;
+        let certificate = certificate.clone();
+        let listener = BoundListener::bind(listener, certificate, &network, &config.limits).await?;
         bound.push((name, listener));
     }
-    Ok(bound)
+    Ok((bound, certificates))
 }
 
 /// The idle connections to a vault, shared out among the threads. A client with many streams is
@@ -357,8 +387,10 @@ fn idle_per_thread(limits: &Limits) -> usize {
 fn ways_to_vaults(
     config: &Config,
     bound: &[(Arc<str>, BoundListener)],
+    certificates: &[Snapshot<ServerCertificate>],
 ) -> Result<Vec<GuardedVault>, StartError> {
-    let own = OwnAddresses::new(bound.iter().map(|(_, listener)| listener.local_addr()));
+    let addresses = bound.iter().map(|(_, listener)| listener.local_addr());
+    let own = Ourselves::new(addresses, certificates.iter().cloned());
     let limits = Limits {
         pool_max_idle: idle_per_thread(&config.limits),
         ..config.limits.clone()

@@ -1,5 +1,6 @@
 //! The commands of `portcullis`, one file each.
 
+mod ca;
 mod condition;
 mod config;
 #[cfg(feature = "dev")]
@@ -28,6 +29,9 @@ enum Command {
     /// Check a configuration, or print its JSON Schema
     #[command(subcommand)]
     Config(config::Config),
+    /// Have a private CA for the vaults' names, and have applications trust it
+    #[command(subcommand)]
+    Ca(ca::Ca),
     /// Work with conditions before they are in force
     #[command(subcommand)]
     Condition(condition::Condition),
@@ -81,6 +85,7 @@ pub fn main(
     let outcome = match cli.command {
         Command::Run(command) => command.run(&context),
         Command::Config(command) => command.run(&context),
+        Command::Ca(command) => command.run(&context),
         Command::Condition(command) => command.run(),
         #[cfg(feature = "dev")]
         Command::Dev(command) => command.run(&context),

@@ -125,6 +125,13 @@ impl Config {
             .filter(|_| problems.is_empty())
             .ok_or_else(|| ConfigErrors::new(path, problems))
     }
+
+    /// Every name that clients may call a vault by, the vaults' own names among them.
+    pub fn authorities(&self) -> impl Iterator<Item = &Authority> {
+        self.vaults
+            .iter()
+            .flat_map(|vault| std::iter::once(&vault.authority).chain(&vault.public_names))
+    }
 }
 
 /// One address on which clients are served over TLS.
@@ -134,16 +141,29 @@ pub struct Listener {
     pub name: Arc<str>,
     /// The address to bind; port 0 lets the system choose.
     pub address: SocketAddr,
-    /// PEM file with the certificate chain, leaf first.
-    pub certificate_file: PathBuf,
-    /// PEM file with the private key.
-    pub private_key_file: PathBuf,
+    /// Where its certificate comes from.
+    pub certificate: CertificateSource,
     /// Whether clients are asked for a certificate; `None` if they are not.
     pub client_certificates: Option<ClientCertificates>,
     /// Whether only private links reach this listener.
     pub private_link: bool,
     /// The resource id of the private endpoint that leads to it.
     pub private_endpoint: Option<Arc<str>>,
+}
+
+/// Where the certificate of a listener comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateSource {
+    /// The directory of a private CA, by which the proxy issues itself a certificate for all hosts
+    /// of all vaults, again and again.
+    Ca(PathBuf),
+    /// Files, read again when they change.
+    Files {
+        /// PEM file with the certificate chain, leaf first.
+        certificate: PathBuf,
+        /// PEM file with the private key.
+        private_key: PathBuf,
+    },
 }
 
 /// How a listener asks clients for a certificate.
@@ -224,9 +244,9 @@ pub struct VaultProperties {
 pub enum Connect {
     /// Connect to this address.
     Address(SocketAddr),
-    /// Ask the DNS servers of `/etc/resolv.conf`, never the hosts file: in a sidecar the hosts
-    /// file points the vault's name back at the proxy.
-    Dns,
+    /// Ask these DNS servers, or those of `/etc/resolv.conf` if there are none here; never the
+    /// hosts file: in a sidecar it points the vault's name back at the proxy.
+    Dns(Arc<[SocketAddr]>),
 }
 
 /// One trusted issuer of tokens: one Entra tenant.

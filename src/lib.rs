@@ -40,6 +40,7 @@
 //!
 //! ```text
 //! main -> cli -> app -> { proxy, authn, assignments, admin, audit, metrics, telemetry, config }
+//! app, proxy::listen -> tls -> ca; cli -> ca
 //! proxy::pipeline -> { authn, assignments, audit, metrics } -> core
 //! core: rbac -> attributes -> abac -> keyvault, principal, reason
 //! ```
@@ -73,6 +74,7 @@ pub mod assignments;
 pub mod attributes;
 pub mod audit;
 pub mod authn;
+pub mod ca;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -81,6 +83,7 @@ pub mod dev;
 mod json;
 pub mod keyvault;
 pub mod metrics;
+pub mod notices;
 pub mod principal;
 pub mod proxy;
 pub mod rbac;

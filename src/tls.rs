@@ -4,23 +4,23 @@
 //! or those of one CA file and no others.
 
 mod client;
+mod renewal;
+mod server;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
-use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
-use x509_parser::certificate::X509Certificate;
-use x509_parser::prelude::FromDer as _;
 
-use crate::config::ClientCertificates;
+use crate::ca::CaError;
 pub use client::{UnreadableCertificate, client_certificate};
+pub use renewal::{Renewal, RenewalEvent, RenewalHandle};
+pub use server::{ServerCertificate, server_config};
 
 /// The protocol versions spoken; the newer one is preferred.
 static VERSIONS: &[&rustls::SupportedProtocolVersion] =
@@ -50,6 +50,9 @@ impl fmt::Display for PemFile {
 /// Why TLS could not be set up.
 #[derive(Debug, Error)]
 pub enum TlsError {
+    /// A private CA that cannot be used.
+    #[error(transparent)]
+    Ca(#[from] CaError),
     /// A certificate, key or combination that rustls refuses.
     #[error("the {file} cannot be used: {cause}")]
     Refused {
@@ -58,6 +61,9 @@ pub enum TlsError {
         /// What rustls says, which names no key material.
         cause: rustls::Error,
     },
+    /// A certificate that has ended or not begun, which is not put in place of one that is good.
+    #[error("the {0} is not valid at this time")]
+    Dated(PemFile),
     /// A file without the object it should hold.
     #[error("the {0} has no PEM block of that kind")]
     Empty(PemFile),
@@ -75,86 +81,6 @@ pub enum TlsError {
     /// No root certificate could be found on this system.
     #[error("this system has no root certificates; name a CA file")]
     NoSystemRoots,
-}
-
-/// The configuration of a listener: its certificate, HTTP/2 and HTTP/1.1.
-///
-/// `certificate_file` is PEM, the leaf first; `private_key_file` is PEM (PKCS#8, PKCS#1 or SEC1).
-/// With `clients` a client is asked for a certificate; one that is shown must be good.
-///
-/// # Errors
-/// [`TlsError`], if a file cannot be read or the key is not the certificate's.
-pub fn server_config(
-    certificate_file: &Path,
-    private_key_file: &Path,
-    clients: Option<&ClientCertificates>,
-) -> Result<ServerConfig, TlsError> {
-    let key_file = PemFile {
-        holds: "private key",
-        path: private_key_file.into(),
-    };
-    let chain = certificates("certificate chain", certificate_file)?;
-    let key = PrivateKeyDer::from_pem_file(private_key_file)
-        .map_err(|cause| unreadable(key_file.clone(), cause))?;
-    let verifier = match clients {
-        Some(clients) => client_verifier(clients)?,
-        None => WebPkiClientVerifier::no_client_auth(),
-    };
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_protocol_versions(VERSIONS)
-        .map_err(TlsError::Provider)?
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(chain, key)
-        .map_err(|cause| TlsError::Refused {
-            file: key_file,
-            cause,
-        })?;
-    config.alpn_protocols = vec![H2.to_vec(), HTTP_1_1.to_vec()];
-    if clients.is_some() {
-        // SECURITY: a resumed session brings its certificate along without looking at it again, so
-        // that one which has ended would go on being believed. A full handshake each time costs
-        // little: clients keep their connections.
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
-    }
-    Ok(config)
-}
-
-/// What looks at the certificates of clients.
-fn client_verifier(clients: &ClientCertificates) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-    const HOLDS: &str = "client CA file";
-    let roots = Arc::new(file_roots(HOLDS, &clients.ca_file)?);
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut builder = WebPkiClientVerifier::builder_with_provider(roots, provider);
-    if !clients.required {
-        builder = builder.allow_unauthenticated();
-    }
-    builder.build().map_err(|cause| TlsError::Refused {
-        file: PemFile {
-            holds: HOLDS,
-            path: clients.ca_file.clone(),
-        },
-        cause: rustls::Error::General(cause.to_string()),
-    })
-}
-
-/// When the certificate of a listener ends, in seconds of Unix time.
-///
-/// # Errors
-/// [`TlsError`], if the file cannot be read or holds no X.509 certificate.
-pub fn certificate_not_after(certificate_file: &Path) -> Result<i64, TlsError> {
-    let chain = certificates("certificate chain", certificate_file)?;
-    let leaf = chain
-        .first()
-        .and_then(|leaf| X509Certificate::from_der(leaf).ok());
-    let (_, leaf) = leaf.ok_or_else(|| TlsError::Refused {
-        file: PemFile {
-            holds: "certificate chain",
-            path: certificate_file.into(),
-        },
-        cause: rustls::CertificateError::BadEncoding.into(),
-    })?;
-    Ok(leaf.validity().not_after.timestamp())
 }
 
 /// The configuration towards a server: HTTP/1.1 only.

@@ -150,6 +150,16 @@ fn adapters_do_not_know_each_other() {
     }
 }
 
+#[test]
+fn what_holds_the_key_of_a_ca_knows_names_and_nothing_else() {
+    for file in sources("ca") {
+        for line in code(&file) {
+            let own = line.replace("crate::keyvault::Authority", "");
+            assert!(!own.contains("crate::"), "{}: {line}", file.display());
+        }
+    }
+}
+
 /// What once was in the program, or nearly, and cost it size, memory and time to start out of all
 /// proportion to its use: engines of regular expressions, validators of any schema, second
 /// libraries for what there is one for.

@@ -9,9 +9,10 @@ use std::time::Duration;
 use portcullis::assignments::overlay;
 use portcullis::clock::Zone;
 use portcullis::config::{
-    AuditSink, Config, ConfigErrors, Connect, Files, KeySource, Limits, LogFormat,
-    MetadataQuestions, Network, Place, VaultProperties, schema,
+    AuditSink, CertificateSource, Config, ConfigErrors, Connect, Files, KeySource, Limits,
+    LogFormat, MetadataQuestions, Network, Place, VaultProperties, schema,
 };
+use portcullis::keyvault::Authority;
 use serde_json::Value;
 
 #[path = "config/environment.rs"]
@@ -266,7 +267,7 @@ fn the_least_configuration_has_the_defaults() {
     assert_eq!(config.log.format, LogFormat::Json);
     assert!(config.extra_query_parameters.is_empty());
     let vault = &config.vaults[0];
-    assert_eq!(vault.connect, Connect::Dns);
+    assert_eq!(vault.connect, Connect::Dns([].into()));
     assert!(vault.rewrite_ids && vault.management_groups.is_none());
     let issuer = &config.issuers[0];
     assert_eq!(issuer.clock_skew, Duration::from_secs(60));
@@ -328,15 +329,44 @@ time_zone = "Europe/Berlin"
 fn relative_paths_are_relative_to_the_file() {
     let config = parse(&least_with("\"server.key\"", "\"/run/key.pem\"")).unwrap();
     let listener = &config.listeners[0];
-    let certificate = Path::new("/etc/portcullis/server.crt");
-    assert_eq!(listener.certificate_file, certificate);
-    assert_eq!(listener.private_key_file, Path::new("/run/key.pem"));
+    let files = CertificateSource::Files {
+        certificate: "/etc/portcullis/server.crt".into(),
+        private_key: "/run/key.pem".into(),
+    };
+    assert_eq!(listener.certificate, files);
     let keys = KeySource::JwksFile("/etc/portcullis/keys.json".into());
     assert_eq!(config.issuers[0].keys, keys);
 
     let path = Path::new("conf/portcullis.toml");
     let config = Config::parse(LEAST, path, [], Files::NotChecked).unwrap();
     assert_eq!(config.assignments.paths, [Path::new("conf/assignments")]);
+}
+
+#[test]
+fn a_ca_takes_the_place_of_certificate_files() {
+    let files = "certificate_file = \"server.crt\"\nprivate_key_file = \"server.key\"";
+    let config = parse(&least_with(files, "ca_directory = \"ca\"")).unwrap();
+    let ca = CertificateSource::Ca("/etc/portcullis/ca".into());
+    assert_eq!(config.listeners[0].certificate, ca);
+}
+
+#[test]
+fn dns_servers_are_those_of_every_vault_that_is_looked_up() {
+    let text = format!("{LEAST}[dns]\nservers = [\"10.0.0.10:53\", \"[2001:db8::1]:5353\"]\n");
+    let servers = ["10.0.0.10:53", "[2001:db8::1]:5353"].map(|text| text.parse().unwrap());
+    let asked = |text: &str| parse(text).unwrap().vaults[0].connect.clone();
+    assert_eq!(asked(&text), Connect::Dns(servers.into()));
+    let pinned = "issuer = \"tenant\"\nconnect_address = \"10.0.0.4:443\"";
+    let pinned = asked(&text.replacen("issuer = \"tenant\"", pinned, 1));
+    assert_eq!(pinned, Connect::Address("10.0.0.4:443".parse().unwrap()));
+}
+
+#[test]
+fn the_names_of_vaults_are_all_that_clients_use() {
+    let names = "issuer = \"tenant\"\npublic_names = [\"a.example:0\", \"b.example\"]";
+    let config = parse(&least_with("issuer = \"tenant\"", names)).unwrap();
+    let names: Vec<&str> = config.authorities().map(Authority::host).collect();
+    assert_eq!(names, ["kv-a.vault.azure.net", "a.example", "b.example"]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::metrics::{
     self, Cache, CacheResult, ConnectionResult, Held, IssuerMetrics, ListenerMetrics, Metrics,
 };
 use crate::proxy::listen::{CloseReason, HandshakeFailure, ListenEvent};
+use crate::tls::{RenewalEvent, ServerCertificate};
 
 /// Counts what authentication tells.
 #[derive(Debug)]
@@ -100,6 +101,55 @@ impl ListenCounters {
                     .connection_ended(ConnectionResult::HandshakeFailed);
             }
             ListenEvent::RequestRefused(defect) => self.counters.head_refused(defect.as_label()),
+        }
+    }
+}
+
+/// Tells and counts what becomes of one listener's certificate.
+#[derive(Debug)]
+pub(super) struct RenewalCounters {
+    listener: Arc<str>,
+    counters: ListenerMetrics,
+    /// The trouble that was told last; the same again is counted only.
+    trouble: Mutex<Option<String>>,
+}
+
+impl RenewalCounters {
+    pub(super) fn new(listener: &Arc<str>, counters: ListenerMetrics) -> Self {
+        Self {
+            listener: Arc::clone(listener),
+            counters,
+            trouble: Mutex::default(),
+        }
+    }
+
+    /// Takes note of the first certificate.
+    pub(super) fn begin(&self, certificate: &ServerCertificate) {
+        self.counters.certificate_renewed(certificate.not_after());
+    }
+
+    pub(super) fn take(&self, event: &RenewalEvent) {
+        let listener = &*self.listener;
+        let mut told = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            RenewalEvent::Renewed { not_after } => {
+                self.counters.certificate_renewed(*not_after);
+                *told = None;
+                tracing::info!(listener, not_after, "certificate renewed");
+            }
+            RenewalEvent::Unchanged => *told = None,
+            RenewalEvent::Failed(error) => {
+                self.counters.certificate_not_renewed();
+                let trouble = error.to_string();
+                if told.as_ref() != Some(&trouble) {
+                    tracing::error!(
+                        listener,
+                        error = trouble,
+                        "the certificate cannot be renewed; it is kept as it was"
+                    );
+                    *told = Some(trouble);
+                }
+            }
         }
     }
 }

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::keyvault::{Query, VaultName};
@@ -55,6 +57,7 @@ impl Check<'_> {
         let admin = self.read("/admin", "address", Some(&raw.admin.address), form::address);
         let listeners = self.each("/listener", raw.listener, Self::listener);
         let issuers = self.each("/issuer", raw.issuer, Self::issuer);
+        let servers = self.list("/dns", "servers", &raw.dns.servers, form::destination);
         let vaults = self.each("/vault", raw.vault, Self::vault);
         let assignments = self.assignments(&raw.assignments);
         let audit = self.audit(raw.audit);
@@ -74,7 +77,7 @@ impl Check<'_> {
         Some(Config {
             listeners: all(listeners)?,
             admin: Admin { address: admin? },
-            vaults: all(vaults)?,
+            vaults: asking(&servers.into(), all(vaults)?),
             issuers: all(issuers)?,
             assignments: assignments?,
             audit: audit?,
@@ -105,7 +108,7 @@ impl Check<'_> {
         }
         let authority = self.read(at, "authority", raw.authority.as_deref(), form::authority);
         let connect = match raw.connect_address.as_deref() {
-            None => Some(Connect::Dns),
+            None => Some(Connect::Dns(Arc::default())),
             address => self
                 .read(at, "connect_address", address, form::destination)
                 .map(Connect::Address),
@@ -383,6 +386,16 @@ impl Check<'_> {
         }
         Some(path)
     }
+}
+
+/// The vaults that are looked up are looked up at these servers.
+fn asking(servers: &Arc<[SocketAddr]>, mut vaults: Vec<Vault>) -> Vec<Vault> {
+    for vault in &mut vaults {
+        if let Connect::Dns(asked) = &mut vault.connect {
+            *asked = Arc::clone(servers);
+        }
+    }
+    vaults
 }
 
 fn all<T>(elements: Vec<Option<T>>) -> Option<Vec<T>> {

@@ -254,6 +254,11 @@ pub(super) fn file_or_directory(path: &Path) -> Result<(), String> {
     if !fs::metadata(path).map_err(expected)?.is_dir() {
         return file(path);
     }
+    directory(path)
+}
+
+/// A directory that can be listed.
+pub(super) fn directory(path: &Path) -> Result<(), String> {
     fs::read_dir(path)
         .map(drop)
         .map_err(|error| format!("expected a readable directory: {error}"))

@@ -58,6 +58,8 @@ pub(super) struct RawConfig {
     /// The trusted issuers of tokens, one Entra tenant each.
     #[schemars(required, length(min = 1))]
     pub(super) issuer: Vec<RawIssuer>,
+    /// The DNS servers that vaults are looked up at.
+    pub(super) dns: RawDns,
     /// Where role assignments, role definitions, deny assignments and groups are read.
     #[schemars(required)]
     pub(super) assignments: RawAssignments,
@@ -87,12 +89,16 @@ pub(super) struct RawListener {
     /// The IP address and port to bind; port 0 lets the system choose.
     #[schemars(required, example = "0.0.0.0:8443")]
     pub(super) address: Option<String>,
-    /// PEM file with the certificate chain, leaf first.
-    #[schemars(required, length(min = 1), example = "tls/server.crt")]
+    /// PEM file with the certificate chain, leaf first; read again when it changes.
+    #[schemars(length(min = 1), example = "tls/server.crt")]
     pub(super) certificate_file: Option<PathBuf>,
     /// PEM file with the certificate's private key.
-    #[schemars(required, length(min = 1), example = "tls/server.key")]
+    #[schemars(length(min = 1), example = "tls/server.key")]
     pub(super) private_key_file: Option<PathBuf>,
+    /// Directory of a private CA that `portcullis ca init` made, instead of the two files: the
+    /// proxy then issues its certificate itself and renews it.
+    #[schemars(length(min = 1), example = &"ca")]
+    pub(super) ca_directory: Option<PathBuf>,
     /// PEM file with the CAs that may vouch for clients. Without it clients are not asked for a
     /// certificate.
     #[schemars(length(min = 1), example = "tls/clients-ca.pem")]
@@ -160,6 +166,15 @@ pub(super) struct RawVault {
     pub(super) rewrite_ids: bool,
     /// What conditions may ask about the vault itself, as Azure shows it.
     pub(super) properties: RawVaultProperties,
+}
+
+/// The DNS servers that vaults are looked up at.
+#[derive(Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawDns {
+    /// The IP addresses and ports of the servers; those of `/etc/resolv.conf` if absent.
+    #[schemars(example = ["10.0.0.10:53"])]
+    pub(super) servers: Vec<String>,
 }
 
 /// One trusted issuer of tokens: one Entra tenant.

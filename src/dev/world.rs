@@ -18,9 +18,9 @@ use super::vault::{self, Behavior, Trust, VaultHandle, VaultSettings};
 use crate::app::{self, App};
 use crate::clock::Clock;
 use crate::config::{
-    Admin, AssignmentFiles, AuditSink, ClientCertificates, Config, Connect, Deployment, Issuer,
-    KeySource, Limits, Listener, Log, LogFormat, MetadataQuestions, Network, Vault,
-    VaultProperties,
+    Admin, AssignmentFiles, AuditSink, CertificateSource, ClientCertificates, Config, Connect,
+    Deployment, Issuer, KeySource, Limits, Listener, Log, LogFormat, MetadataQuestions, Network,
+    Vault, VaultProperties,
 };
 use crate::keyvault::{Authority, NameError};
 use crate::rbac::ScopeError;
@@ -296,8 +296,10 @@ fn configuration(
         listeners: vec![Listener {
             name: LISTENER.into(),
             address: at(settings.ports.proxy),
-            certificate_file: certificate.certificate,
-            private_key_file: certificate.private_key,
+            certificate: CertificateSource::Files {
+                certificate: certificate.certificate,
+                private_key: certificate.private_key,
+            },
             client_certificates: settings.client_certificates.clone(),
             private_link: settings.private_link,
             private_endpoint: None,

@@ -77,6 +77,9 @@ families! {
     certificate_not_after: IntGaugeVec, "portcullis_tls_certificate_not_after_timestamp_seconds",
         ["listener"],
         "When the listener's certificate ends, in Unix time.";
+    certificate_renewals: IntCounterVec, "portcullis_tls_certificate_renewals_total",
+        ["listener", "result"],
+        "Certificates that the listener took into use, and attempts that failed.";
     authn: IntCounterVec, "portcullis_authn_total", ["issuer", "result"],
         "Credentials examined, by result; tokens found in the cache included, challenges not.";
     jwks_refresh: IntCounterVec, "portcullis_jwks_refresh_total", ["issuer", "result"],

@@ -17,6 +17,7 @@ pub struct ListenerMetrics {
     malformed_heads: IntCounterVec,
     name: Box<str>,
     not_after: IntGauge,
+    renewals: [IntCounter; 2],
 }
 
 /// Counters of one issuer.
@@ -68,6 +69,11 @@ impl ListenerMetrics {
             malformed_heads: families.malformed_heads.clone(),
             name: name.into(),
             not_after: families.certificate_not_after.with_label_values(&[name]),
+            renewals: ["ok", "failed"].map(|result| {
+                families
+                    .certificate_renewals
+                    .with_label_values(&[name, result])
+            }),
         }
     }
 
@@ -100,9 +106,17 @@ impl ListenerMetrics {
             .inc();
     }
 
-    /// Says when the certificate in use ends, in seconds of Unix time.
-    pub fn certificate_not_after(&self, unix_seconds: i64) {
-        self.not_after.set(unix_seconds);
+    /// Says that a certificate was taken into use, which ends then, in seconds of Unix time.
+    pub fn certificate_renewed(&self, not_after: i64) {
+        let [renewed, _] = &self.renewals;
+        renewed.inc();
+        self.not_after.set(not_after);
+    }
+
+    /// Counts an attempt to take a certificate into use that failed; the last one stays.
+    pub fn certificate_not_renewed(&self) {
+        let [_, failed] = &self.renewals;
+        failed.inc();
     }
 }
 

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::ResolveHosts;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hyper_util::rt::TokioIo;
-use rustls_pki_types::ServerName;
+use rustls_pki_types::{CertificateDer, ServerName};
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -18,7 +19,8 @@ use tokio_rustls::client::TlsStream;
 
 use crate::config::{self, Connect};
 use crate::keyvault::Authority;
-use crate::tls::{self, TlsError};
+use crate::snapshot::Snapshot;
+use crate::tls::{self, ServerCertificate, TlsError};
 
 /// Why a connector could not be made.
 #[derive(Debug, Error)]
@@ -38,7 +40,7 @@ pub enum ConnectorError {
 #[derive(Debug, Error)]
 pub enum ConnectError {
     /// The vault's name leads to this proxy.
-    #[error("{0} is one of our own listeners")]
+    #[error("{0} leads back to this proxy")]
     Loop(SocketAddr),
     /// The name has no address.
     #[error("cannot resolve the vault's name: {0}")]
@@ -54,14 +56,30 @@ pub enum ConnectError {
     Tls(io::Error),
 }
 
-/// The addresses this proxy listens on, which no vault can have.
+/// What this proxy is met by, and no vault can be: the addresses it listens on, and the certificates
+/// it shows there, by which it is known also through another address that leads to it.
 #[derive(Clone, Debug, Default)]
-pub struct OwnAddresses(Arc<[SocketAddr]>);
+pub struct Ourselves {
+    addresses: Arc<[SocketAddr]>,
+    certificates: Arc<[Snapshot<ServerCertificate>]>,
+}
 
-impl OwnAddresses {
-    /// Takes the addresses as bound.
-    pub fn new(addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
-        Self(addresses.into_iter().collect())
+impl Ourselves {
+    /// Takes the addresses as bound, and the certificates that are shown there.
+    pub fn new(
+        addresses: impl IntoIterator<Item = SocketAddr>,
+        certificates: impl IntoIterator<Item = Snapshot<ServerCertificate>>,
+    ) -> Self {
+        Self {
+            addresses: addresses.into_iter().collect(),
+            certificates: certificates.into_iter().collect(),
+        }
+    }
+
+    /// Whether a server with this chain is this proxy.
+    fn show(&self, chain: Option<&[CertificateDer<'_>]>) -> bool {
+        let mut certificates = self.certificates.iter();
+        chain.is_some_and(|chain| certificates.any(|own| own.load().is_ours(chain)))
     }
 
     /// Whether a connection from `local` to `remote` has reached one of our listeners.
@@ -69,7 +87,7 @@ impl OwnAddresses {
         let (from, to) = (local.ip().to_canonical(), remote.ip().to_canonical());
         // A connection to an address of this machine comes from that address, or both are loopback.
         let this_machine = from == to || (from.is_loopback() && to.is_loopback());
-        self.0.iter().any(|own| {
+        self.addresses.iter().any(|own| {
             let bound = own.ip().to_canonical();
             own.port() == remote.port() && (bound == to || (bound.is_unspecified() && this_machine))
         })
@@ -85,7 +103,7 @@ pub(super) struct Connector {
     server_name: ServerName<'static>,
     tls: TlsConnector,
     timeout: Duration,
-    own: OwnAddresses,
+    own: Ourselves,
 }
 
 enum Target {
@@ -102,7 +120,7 @@ impl Connector {
     pub(super) fn new(
         vault: &config::Vault,
         timeout: Duration,
-        own: OwnAddresses,
+        own: Ourselves,
     ) -> Result<Self, ConnectorError> {
         let host = vault.authority.host();
         let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -110,10 +128,10 @@ impl Connector {
             .map_err(|_| ConnectorError::Host(vault.authority.clone()))?;
         let target = match &vault.connect {
             Connect::Address(address) => Target::Address(*address),
-            Connect::Dns => match bare.parse() {
+            Connect::Dns(servers) => match bare.parse() {
                 Ok(ip) => Target::Address(SocketAddr::new(ip, vault.authority.port())),
                 Err(_) => Target::Name {
-                    resolver: Box::new(resolver()?),
+                    resolver: Box::new(resolver(servers)?),
                     name: format!("{host}.").into(),
                     port: vault.authority.port(),
                 },
@@ -135,10 +153,14 @@ impl Connector {
     pub(super) async fn connect(&self) -> Result<VaultStream, ConnectError> {
         let connecting = async {
             let stream = self.dial(&self.addresses().await?).await?;
-            self.tls
-                .connect(self.server_name.clone(), stream)
-                .await
-                .map_err(ConnectError::Tls)
+            let connecting = self.tls.connect(self.server_name.clone(), stream);
+            let stream = connecting.await.map_err(ConnectError::Tls)?;
+            let (tcp, session) = stream.get_ref();
+            if self.own.show(session.peer_certificates()) {
+                let remote = tcp.peer_addr().map_err(ConnectError::Tcp)?;
+                return Err(ConnectError::Loop(remote));
+            }
+            Ok(stream)
         };
         let stream = tokio::time::timeout(self.timeout, connecting)
             .await
@@ -193,29 +215,46 @@ impl Connector {
     }
 }
 
-fn resolver() -> Result<TokioResolver, ConnectorError> {
-    let mut builder = TokioResolver::builder_tokio().map_err(ConnectorError::Resolver)?;
+/// What asks `servers`, or those of the system if there are none.
+fn resolver(servers: &[SocketAddr]) -> Result<TokioResolver, ConnectorError> {
+    let mut builder = if servers.is_empty() {
+        TokioResolver::builder_tokio().map_err(ConnectorError::Resolver)?
+    } else {
+        let servers = servers.iter().map(name_server).collect();
+        let config = ResolverConfig::from_name_servers(servers);
+        TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+    };
     // SECURITY: with the hosts file the proxy would connect to itself.
     builder.options_mut().use_hosts_file = ResolveHosts::Never;
     builder.build().map_err(ConnectorError::Resolver)
+}
+
+fn name_server(address: &SocketAddr) -> NameServerConfig {
+    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
+    let connections = connections.map(|mut connection| {
+        connection.port = address.port();
+        connection
+    });
+    NameServerConfig::new(address.ip(), true, connections.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn own(text: &str) -> OwnAddresses {
-        OwnAddresses::new([text.parse().unwrap()])
+    fn own(text: &str) -> Ourselves {
+        Ourselves::new([text.parse().unwrap()], [])
     }
 
-    fn contain(own: &OwnAddresses, local: &str, remote: &str) -> bool {
+    fn contain(own: &Ourselves, local: &str, remote: &str) -> bool {
         own.contain(local.parse().unwrap(), remote.parse().unwrap())
     }
 
     #[tokio::test]
     async fn the_hosts_file_is_never_asked() {
-        // A machine without a DNS configuration has no resolver at all.
-        if let Ok(resolver) = resolver() {
+        // A machine without a DNS configuration has no resolver of its own.
+        let configured = resolver(&["127.0.0.1:53".parse().unwrap()]).unwrap();
+        for resolver in resolver(&[]).into_iter().chain([configured]) {
             assert_eq!(resolver.options().use_hosts_file, ResolveHosts::Never);
         }
     }

@@ -28,7 +28,8 @@ use super::drain::Drain;
 use super::workers::{Worker, least_loaded};
 use crate::attributes::Connection;
 use crate::config::{self, Limits, Network};
-use crate::tls::{self, TlsError};
+use crate::snapshot::Snapshot;
+use crate::tls::{self, ServerCertificate, TlsError};
 
 /// How long to wait after accepting failed: long enough for a descriptor to come free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -198,26 +199,23 @@ impl std::fmt::Debug for BoundListener {
 }
 
 impl BoundListener {
-    /// Reads the certificates and binds the address; port 0 lets the system choose. Clients are
-    /// told apart by the ranges of `network`.
+    /// Binds the address; port 0 lets the system choose. Each handshake shows what `certificate`
+    /// holds then. Clients are told apart by the ranges of `network`.
     ///
     /// # Errors
     /// [`ListenError`].
     pub async fn bind(
         listener: &config::Listener,
+        certificate: Snapshot<ServerCertificate>,
         network: &Arc<Network>,
         limits: &Limits,
     ) -> Result<Self, ListenError> {
         let name = listener.name.clone();
-        let config = tls::server_config(
-            &listener.certificate_file,
-            &listener.private_key_file,
-            listener.client_certificates.as_ref(),
-        )
-        .map_err(|cause| ListenError::Tls {
-            listener: name.clone(),
-            cause,
-        })?;
+        let config = tls::server_config(certificate, listener.client_certificates.as_ref())
+            .map_err(|cause| ListenError::Tls {
+                listener: name.clone(),
+                cause,
+            })?;
         let bind_error = |cause| ListenError::Bind {
             listener: name.clone(),
             address: listener.address,

@@ -26,7 +26,7 @@ use self::lane::Lane;
 pub(super) use self::lane::VaultBody;
 use self::pool::Pool;
 use super::body::{BodyProgress, RequestBody};
-use super::connect::{Connector, ConnectorError, OwnAddresses};
+use super::connect::{Connector, ConnectorError, Ourselves};
 use super::headers;
 use super::links::Links;
 use crate::config::{self, Limits};
@@ -77,15 +77,15 @@ impl std::fmt::Debug for Upstream {
 }
 
 impl Upstream {
-    /// Prepares to reach `vault`; no connection is made yet. `own` are the addresses of our own
-    /// listeners, which the vault must not resolve to.
+    /// Prepares to reach `vault`; no connection is made yet. `own` is what our own
+    /// listeners are known by, which the vault must not turn out to be.
     ///
     /// # Errors
     /// [`ConnectorError`]: the CA file, the system's roots or its DNS configuration.
     pub fn new(
         vault: &config::Vault,
         limits: &Limits,
-        own: OwnAddresses,
+        own: Ourselves,
     ) -> Result<Self, ConnectorError> {
         let connector = Connector::new(vault, limits.connect_timeout, own)?;
         Ok(Self {

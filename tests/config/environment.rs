@@ -1,9 +1,10 @@
 //! Environment variables that override the file.
 
+use std::fs;
 use std::path::Path;
 
 use portcullis::clock::Zone;
-use portcullis::config::{AuditSink, Connect, LogFormat};
+use portcullis::config::{AuditSink, Config, Connect, Files, LogFormat};
 
 use super::{LEAST, parse_with};
 
@@ -69,7 +70,7 @@ fn variables_that_name_nothing_are_refused() {
         ),
         (
             "PORTCULLIS_",
-            "expected `ADMIN`, `ASSIGNMENTS`, `AUDIT`, `DEPLOYMENT`, `ISSUER`, `LIMITS`, `LISTENER`, `LOG`, `METADATA`, `NETWORK`, `REQUESTS` or `VAULT` after `PORTCULLIS_`",
+            "expected `ADMIN`, `ASSIGNMENTS`, `AUDIT`, `DEPLOYMENT`, `DNS`, `ISSUER`, `LIMITS`, `LISTENER`, `LOG`, `METADATA`, `NETWORK`, `REQUESTS` or `VAULT` after `PORTCULLIS_`",
         ),
         (
             "PORTCULLIS_VAULT__KV_B__LOCATION",
@@ -111,4 +112,50 @@ fn what_a_variable_says_is_checked_and_reported_with_its_name() {
         let error = parse_with(LEAST, &[(name, value)]).unwrap_err().to_string();
         assert_eq!(error, format!("environment variable {name}: {expected}"));
     }
+}
+
+/// The variables for the proxy that a recipe sets: of a unit, or of a compose file.
+fn variables(recipe: &str) -> Vec<(String, String)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("deploy")
+        .join(recipe);
+    let text = fs::read_to_string(path).unwrap();
+    let unit = text.lines().filter_map(|line| {
+        let assignment = line.strip_prefix("Environment='")?.strip_suffix('\'')?;
+        assignment.split_once('=')
+    });
+    let compose = text.lines().filter_map(|line| {
+        let (name, value) = line.trim().split_once(": ")?;
+        let quoted = |mark| value.strip_prefix(mark)?.strip_suffix(mark);
+        Some((name, quoted('"').or_else(|| quoted('\''))?))
+    });
+    let ours = unit
+        .chain(compose)
+        .filter(|(name, _)| name.starts_with("PORTCULLIS_"));
+    ours.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+#[test]
+fn the_recipes_set_what_there_is_to_set() {
+    let sidecar = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/sidecar.toml");
+    let with = |recipe: &str| {
+        let mut variables = variables(recipe);
+        assert_eq!(variables.len(), 2, "{variables:?}");
+        for (_, value) in &mut variables {
+            // What docker compose is to be told.
+            if let Some((before, rest)) = value.clone().split_once("${DNS_SERVER") {
+                let (_, after) = rest.split_once('}').unwrap();
+                *value = format!("{before}10.0.0.10:53{after}");
+            }
+        }
+        Config::load_with(&sidecar, variables, Files::NotChecked).unwrap()
+    };
+    let dns = Connect::Dns(["10.0.0.10:53".parse().unwrap()].into());
+    let host = with("host/portcullis.service");
+    assert_eq!(host.vaults[0].connect, dns);
+    assert!(host.admin.address.ip().is_loopback());
+    let compose = with("compose/compose.yaml");
+    assert_eq!(compose.vaults[0].connect, dns);
+    assert_eq!(compose.listeners[0].address, "0.0.0.0:443".parse().unwrap());
 }

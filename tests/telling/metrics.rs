@@ -53,7 +53,7 @@ fn exercise(metrics: &Metrics) {
     listener.connection_ended(ConnectionResult::Closed);
     listener.handshake_failed(HandshakeFailure::Timeout);
     listener.head_refused("framing");
-    listener.certificate_not_after(1_800_000_000);
+    listener.certificate_renewed(1_800_000_000);
     let issuer = metrics.issuer("entra");
     issuer.expect_results(["ok", "expired"]);
     issuer.authenticated("expired");
@@ -149,6 +149,7 @@ fn the_names_of_the_metrics_are_these() {
             "portcullis_snapshot_max_staleness_seconds",
             "portcullis_snapshot_objects",
             "portcullis_tls_certificate_not_after_timestamp_seconds",
+            "portcullis_tls_certificate_renewals_total",
             "portcullis_tls_handshake_failures_total",
             "portcullis_upstream_authz_mismatch_total",
             "portcullis_upstream_duration_seconds",

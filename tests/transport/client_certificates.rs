@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use portcullis::attributes::{ClientCertificate, Connection};
-use portcullis::config::{AddressRange, ClientCertificates, Limits, Listener, Network, Subnet};
+use portcullis::config::{
+    AddressRange, CertificateSource, ClientCertificates, Limits, Listener, Network, Subnet,
+};
 use portcullis::proxy::listen::{BoundListener, HandshakeFailure, ListenEvent};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, SanType, date_time_ymd};
 use rustls::{ClientConfig, HandshakeKind, RootCertStore, SupportedProtocolVersion};
@@ -13,7 +15,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::clients::Client;
 use crate::gate::{Demand, OWN, Setup, World};
-use crate::pki::Pki;
+use crate::pki::{Pki, shown};
 use crate::vault::soon;
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&rustls::version::TLS12, &rustls::version::TLS13];
@@ -247,7 +249,7 @@ async fn a_connection_knows_its_listener_protocol_and_networks() {
 #[tokio::test]
 async fn a_file_of_client_cas_that_cannot_be_used_is_named_at_the_start() {
     let pki = Pki::new();
-    let (certificate_file, private_key_file) = pki.issue(&[OWN]);
+    let (certificate, private_key) = pki.issue(&[OWN]);
     let empty = pki.ca_file().with_file_name("empty.pem");
     std::fs::write(&empty, "").unwrap();
     let missing = pki.ca_file().with_file_name("missing.pem");
@@ -255,8 +257,10 @@ async fn a_file_of_client_cas_that_cannot_be_used_is_named_at_the_start() {
         let listener = Listener {
             name: "main".into(),
             address: "127.0.0.1:0".parse().unwrap(),
-            certificate_file: certificate_file.clone(),
-            private_key_file: private_key_file.clone(),
+            certificate: CertificateSource::Files {
+                certificate: certificate.clone(),
+                private_key: private_key.clone(),
+            },
             client_certificates: Some(ClientCertificates {
                 ca_file: ca_file.clone(),
                 required: false,
@@ -265,7 +269,8 @@ async fn a_file_of_client_cas_that_cannot_be_used_is_named_at_the_start() {
             private_endpoint: None,
         };
         let (network, limits) = (Arc::default(), Limits::default());
-        let bound = BoundListener::bind(&listener, &network, &limits).await;
+        let shown = shown(&certificate, &private_key);
+        let bound = BoundListener::bind(&listener, shown, &network, &limits).await;
         let error = bound.unwrap_err().to_string();
         let named = format!("client CA file `{}`", ca_file.display());
         assert!(error.contains(&named), "{error}");

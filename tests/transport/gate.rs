@@ -9,11 +9,12 @@ use http::header::HeaderName;
 use http::{Request, Response, StatusCode};
 use portcullis::attributes::Connection;
 use portcullis::config::{
-    self, ClientCertificates, Connect, Limits, Listener, Network, VaultProperties,
+    self, CertificateSource, ClientCertificates, Connect, Limits, Listener, Network,
+    VaultProperties,
 };
-use portcullis::keyvault::route;
+use portcullis::keyvault::{Authority, route};
 use portcullis::proxy::body::{BodyOutcome, RequestBody, ResponseBody};
-use portcullis::proxy::connect::OwnAddresses;
+use portcullis::proxy::connect::Ourselves;
 use portcullis::proxy::drain::{self, DrainTrigger};
 use portcullis::proxy::headers;
 use portcullis::proxy::host::{HostError, VaultTable};
@@ -21,6 +22,7 @@ use portcullis::proxy::listen::{BoundListener, Drained, ListenEvent, Peer};
 use portcullis::proxy::upstream::{ForwardRequest, Upstream, UpstreamErrorKind};
 use portcullis::proxy::workers::Worker;
 use portcullis::secret::BearerToken;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -28,7 +30,7 @@ use tokio::time::Instant;
 
 use crate::clients::Client;
 use crate::permit::permit;
-use crate::pki::Pki;
+use crate::pki::{Pki, shown};
 use crate::vault::{FakeVault, Reply, Seen, json, soon};
 
 /// What the vault calls itself.
@@ -68,7 +70,13 @@ pub(crate) enum Demand {
 #[derive(Clone, Copy)]
 pub(crate) enum Target {
     Address(SocketAddr),
+    /// Where this DNS server says, on the vault's port.
+    Dns(SocketAddr),
     Itself,
+    /// An address that is forwarded to the proxy, as a load balancer's is.
+    ItselfByDetour,
+    /// Where this DNS server says, on the proxy's own port.
+    ItselfByDns(SocketAddr),
 }
 
 impl Default for Setup {
@@ -134,16 +142,14 @@ impl World {
     async fn start(setup: Setup) -> Self {
         let pki = Pki::new();
         let vault = FakeVault::start(pki.server(&setup.vault_names), setup.script.clone()).await;
-        let listener = listener(&pki, &setup);
+        let (certificate, private_key) = pki.issue(&[OWN, PUBLIC]);
+        let shown = shown(&certificate, &private_key);
+        let listener = listener(&pki, &setup, certificate, private_key);
         let network = Arc::new(setup.network);
-        let bound = BoundListener::bind(&listener, &network, &setup.limits);
+        let bound = BoundListener::bind(&listener, shown.clone(), &network, &setup.limits);
         let bound = bound.await.unwrap();
         let address = bound.local_addr();
-        let target = match setup.connect {
-            None => vault.address,
-            Some(Target::Address(other)) => other,
-            Some(Target::Itself) => address,
-        };
+        let (authority, connect) = whereabouts(setup.connect, vault.address, address).await;
         let ca_file = if setup.other_ca {
             let other = Pki::new();
             let path = pki.ca_file().with_file_name("other-ca.pem");
@@ -152,9 +158,13 @@ impl World {
         } else {
             pki.ca_file()
         };
-        let configured = [vault_config(target, ca_file, setup.rewrite_ids)];
+        let configured = [config::Vault {
+            authority,
+            connect,
+            ..vault_config(ca_file, setup.rewrite_ids)
+        }];
         let notes = Notebook::default();
-        let own = OwnAddresses::new([address]);
+        let own = Ourselves::new([address], [shown.clone()]);
         let service = Arc::new(Service {
             table: VaultTable::new(&configured).unwrap(),
             upstream: Upstream::new(&configured[0], &setup.limits, own).unwrap(),
@@ -221,13 +231,49 @@ impl World {
     }
 }
 
-fn listener(pki: &Pki, setup: &Setup) -> Listener {
-    let (certificate_file, private_key_file) = pki.issue(&[OWN, PUBLIC]);
+/// What the vault calls itself, and where the proxy looks for it.
+async fn whereabouts(
+    target: Option<Target>,
+    vault: SocketAddr,
+    proxy: SocketAddr,
+) -> (Authority, Connect) {
+    let own: Authority = OWN.parse().unwrap();
+    let by_dns = |server, port| (own.with_port(port), Connect::Dns([server].into()));
+    match target {
+        None => (own, Connect::Address(vault)),
+        Some(Target::Address(other)) => (own, Connect::Address(other)),
+        Some(Target::Dns(server)) => by_dns(server, vault.port()),
+        Some(Target::Itself) => (own, Connect::Address(proxy)),
+        Some(Target::ItselfByDetour) => (own, Connect::Address(detour(proxy).await)),
+        Some(Target::ItselfByDns(server)) => by_dns(server, proxy.port()),
+    }
+}
+
+/// An address of somebody who forwards each connection to `target`.
+async fn detour(target: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut from, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut to = TcpStream::connect(target).await.unwrap();
+                // Either side may go away.
+                let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+            });
+        }
+    });
+    address
+}
+
+fn listener(pki: &Pki, setup: &Setup, certificate: PathBuf, private_key: PathBuf) -> Listener {
     Listener {
         name: "main".into(),
         address: "127.0.0.1:0".parse().unwrap(),
-        certificate_file,
-        private_key_file,
+        certificate: CertificateSource::Files {
+            certificate,
+            private_key,
+        },
         client_certificates: setup.clients.map(|demand| ClientCertificates {
             ca_file: pki.ca_file(),
             required: demand == Demand::Required,
@@ -237,7 +283,7 @@ fn listener(pki: &Pki, setup: &Setup) -> Listener {
     }
 }
 
-fn vault_config(target: SocketAddr, ca_file: PathBuf, rewrite_ids: bool) -> config::Vault {
+fn vault_config(ca_file: PathBuf, rewrite_ids: bool) -> config::Vault {
     config::Vault {
         name: "contoso".parse().unwrap(),
         resource_id: "/subscriptions/6b1d2f04-3c7e-4a90-8f52-1e0d9c8b7a61/resourceGroups\
@@ -246,7 +292,7 @@ fn vault_config(target: SocketAddr, ca_file: PathBuf, rewrite_ids: bool) -> conf
             .unwrap(),
         location: None,
         authority: OWN.parse().unwrap(),
-        connect: Connect::Address(target),
+        connect: Connect::Dns([].into()),
         ca_file: Some(ca_file),
         public_names: vec![format!("{PUBLIC}:0").parse().unwrap()],
         management_groups: None,

@@ -9,6 +9,8 @@
 mod bodies;
 mod client_certificates;
 mod clients;
+#[path = "../support/dns.rs"]
+mod dns;
 #[path = "../support/facts.rs"]
 mod facts;
 mod framing;

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use portcullis::snapshot::{self, Snapshot};
+use portcullis::tls::ServerCertificate;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::{ClientConfig, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -65,13 +67,19 @@ impl Pki {
     /// What a server with a certificate for `names` needs.
     pub(crate) fn server(&self, names: &[&str]) -> Arc<ServerConfig> {
         let (chain, key) = self.issue(names);
-        Arc::new(portcullis::tls::server_config(&chain, &key, None).unwrap())
+        Arc::new(portcullis::tls::server_config(shown(&chain, &key), None).unwrap())
     }
 
     /// What a client that trusts this authority needs, offering `protocols`.
     pub(crate) fn client(&self, protocols: &[&str]) -> Arc<ClientConfig> {
         client(&self.ca_file(), protocols)
     }
+}
+
+/// What a listener shows for as long as it lives.
+pub(crate) fn shown(chain: &Path, key: &Path) -> Snapshot<ServerCertificate> {
+    let (_, certificate) = snapshot::channel(ServerCertificate::read(chain, key).unwrap());
+    certificate
 }
 
 fn client(ca_file: &Path, protocols: &[&str]) -> Arc<ClientConfig> {

@@ -1,11 +1,13 @@
 //! Vaults that behave as they should, and others.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use portcullis::proxy::body::BodyEnd;
 use portcullis::proxy::upstream::UpstreamErrorKind as Kind;
 use tokio::net::TcpListener;
 
+use crate::dns::DnsServer;
 use crate::gate::{OWN, Setup, Target};
 use crate::vault::{Reply, Seen, answer, json};
 
@@ -321,4 +323,63 @@ async fn a_vault_that_is_this_proxy_is_not_dialled() {
         ..Setup::default()
     };
     assert_eq!(refusal_of(itself).await, (502, Kind::Loop, false));
+}
+
+#[tokio::test]
+async fn a_vault_that_shows_our_own_certificate_is_this_proxy_wherever_it_is() {
+    let itself = Setup {
+        connect: Some(Target::ItselfByDetour),
+        ..Setup::default()
+    };
+    let world = itself.start().await;
+    let mut client = world.client(OWN).await;
+    assert_eq!(client.get(OWN, GET).await.status(), 502);
+    assert_eq!(world.notes().errors, [(Kind::Loop, false)]);
+    // It did not come round again.
+    assert_eq!(world.notes().requests, 1);
+}
+
+#[tokio::test]
+async fn a_vault_is_looked_up_at_the_configured_dns_servers() {
+    let dns = DnsServer::start(OWN, Ipv4Addr::LOCALHOST).await;
+    let world = Setup {
+        connect: Some(Target::Dns(dns.address)),
+        ..Setup::default()
+    };
+    let world = world.start().await;
+    let host = format!("{OWN}:{}", world.vault.address.port());
+    let mut client = world.client(OWN).await;
+    assert_eq!(client.get(&host, GET).await.status(), 200);
+    assert_eq!(world.vault.journal().len(), 1);
+    // Fully qualified: no search domain was tried.
+    assert_eq!(dns.asked(), [OWN]);
+}
+
+#[tokio::test]
+async fn a_name_that_leads_back_to_this_proxy_is_found_out_before_anything_is_sent() {
+    let dns = DnsServer::start(OWN, Ipv4Addr::LOCALHOST).await;
+    let world = Setup {
+        connect: Some(Target::ItselfByDns(dns.address)),
+        ..Setup::default()
+    };
+    let world = world.start().await;
+    let host = format!("{OWN}:{}", world.address.port());
+    let mut client = world.client(OWN).await;
+    assert_eq!(client.get(&host, GET).await.status(), 502);
+    assert_eq!(world.notes().errors, [(Kind::Loop, false)]);
+    assert_eq!(world.notes().requests, 1);
+}
+
+#[tokio::test]
+async fn a_name_the_dns_servers_do_not_know_is_no_vault() {
+    let dns = DnsServer::start("other.vault.azure.net", Ipv4Addr::LOCALHOST).await;
+    let world = Setup {
+        connect: Some(Target::Dns(dns.address)),
+        ..Setup::default()
+    };
+    let world = world.start().await;
+    let host = format!("{OWN}:{}", world.vault.address.port());
+    let mut client = world.client(OWN).await;
+    assert_eq!(client.get(&host, GET).await.status(), 502);
+    assert_eq!(world.notes().errors, [(Kind::Resolve, false)]);
 }

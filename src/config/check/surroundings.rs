@@ -2,6 +2,7 @@
 //! properties.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 
@@ -12,7 +13,8 @@ use super::super::raw::{
     RawRange, RawSku, RawSubnet, RawVaultProperties,
 };
 use super::super::{
-    AddressRange, ClientCertificates, Deployment, Listener, Network, Subnet, VaultProperties, form,
+    AddressRange, CertificateSource, ClientCertificates, Deployment, Listener, Network, Subnet,
+    VaultProperties, form,
 };
 use super::{Check, all};
 
@@ -20,8 +22,8 @@ impl Check<'_> {
     pub(super) fn listener(&mut self, at: &str, raw: RawListener) -> Option<Listener> {
         let name = self.read(at, "name", raw.name.as_deref(), form::name);
         let address = self.read(at, "address", raw.address.as_deref(), form::address);
-        let certificate_file = self.file(at, "certificate_file", raw.certificate_file);
-        let private_key_file = self.file(at, "private_key_file", raw.private_key_file);
+        let files = (raw.certificate_file, raw.private_key_file);
+        let certificate = self.certificate(at, files, raw.ca_directory);
         let mode = format!("{at}/client_certificates");
         if self.document.is_written(&mode)
             && !self.document.is_written(&format!("{at}/client_ca_file"))
@@ -44,11 +46,45 @@ impl Check<'_> {
         Some(Listener {
             name: name?,
             address: address?,
-            certificate_file: certificate_file?,
-            private_key_file: private_key_file?,
+            certificate: certificate?,
             client_certificates,
             private_link: raw.private_link || private_endpoint.is_some(),
             private_endpoint,
+        })
+    }
+
+    /// Exactly one place to have a certificate from: a file and its key, or a CA.
+    fn certificate(
+        &mut self,
+        at: &str,
+        (certificate, private_key): (Option<PathBuf>, Option<PathBuf>),
+        ca: Option<PathBuf>,
+    ) -> Option<CertificateSource> {
+        const EXPECTED: &str =
+            "expected either `certificate_file` and `private_key_file`, or `ca_directory`";
+        let written = |key| self.document.is_written(&format!("{at}/{key}"));
+        let keys = ["certificate_file", "private_key_file"];
+        let [has_certificate, has_key] = keys.map(written);
+        if written("ca_directory") {
+            if has_certificate || has_key {
+                let what = "is a second source of certificates";
+                self.report(&format!("{at}/ca_directory"), what, EXPECTED);
+            }
+            let path = self.path(&format!("{at}/ca_directory"), &ca?, form::directory);
+            return path.map(CertificateSource::Ca);
+        }
+        if !has_certificate && !has_key {
+            self.report(at, "has no source of certificates", EXPECTED);
+        } else if !has_certificate || !has_key {
+            let [first, second] = keys;
+            let key = if has_certificate { second } else { first };
+            self.report(&format!("{at}/{key}"), "missing", EXPECTED);
+        }
+        let certificate = self.file(at, "certificate_file", certificate);
+        let private_key = self.file(at, "private_key_file", private_key);
+        Some(CertificateSource::Files {
+            certificate: certificate?,
+            private_key: private_key?,
         })
     }
 

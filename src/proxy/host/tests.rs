@@ -16,7 +16,7 @@ fn vault(name: &str, authority: &str, public_names: &[&str]) -> Vault {
         resource_id: resource_id.parse().unwrap(),
         location: None,
         authority: authority.parse().unwrap(),
-        connect: Connect::Dns,
+        connect: Connect::Dns([].into()),
         ca_file: None,
         public_names: public_names
             .iter()

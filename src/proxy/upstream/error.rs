@@ -47,7 +47,7 @@ pub enum UpstreamErrorKind {
     #[error("the vault's answer has a link to another host")]
     ForeignLink,
     /// The vault's address is one of our own.
-    #[error("the vault's address is one of our own listeners")]
+    #[error("the vault's name leads back to this proxy")]
     Loop,
     /// The vault broke the connection or the protocol.
     #[error("the vault broke the connection or the protocol")]

@@ -1,0 +1,5 @@
+//! `portcullis ca`: what it writes, what it refuses, and what the certificates are good for.
+#![cfg(test)]
+
+mod command;
+mod constraints;
