@@ -8,6 +8,7 @@
 //! * [`pki`]: a private CA and the certificates both servers need.
 //! * [`issuer`]: what Entra ID is to Key Vault: discovery, signing keys, tokens.
 //! * [`vault`]: what Key Vault is to the proxy: secrets and keys that really behave.
+//! * [`control`]: the vault's journal and its bad days, for test suites in other languages.
 //! * [`people`]: sample identities, their role data in the forms Azure exports, and seeds.
 //!
 //! The vault reads requests with code of its own, not with [`crate::keyvault`]: where the proxy
@@ -16,6 +17,7 @@
 //! No credential lies in the repository: the CA, the signing keys, the client secret and the seed
 //! values are made at start and are gone at the end.
 
+pub mod control;
 pub mod issuer;
 pub mod people;
 pub mod pki;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::control::{self, ControlHandle};
 use super::issuer::{self, IssuerHandle, IssuerSettings, VAULT_RESOURCE};
 use super::people::{self, GroupsClaim, RoleDataError, SeedError};
 use super::pki::{LeafFiles, Pki, PkiError};
@@ -87,6 +88,9 @@ pub struct WorldSettings {
     /// The port in the vault's name, such as 443; `None` for the one it listens on. Clients that
     /// take the name for the proxy then need not be told of it.
     pub vault_port: Option<u16>,
+    /// The port of the vault's control, which there is only if it is asked for; 0 lets the system
+    /// choose.
+    pub control_port: Option<u16>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
 }
@@ -108,6 +112,7 @@ impl WorldSettings {
             client_certificates: None,
             vault_host: "localhost".into(),
             vault_port: None,
+            control_port: None,
             clock,
         }
     }
@@ -154,6 +159,8 @@ pub struct World {
     pub issuer: IssuerHandle,
     /// The embedded vault.
     pub vault: VaultHandle,
+    /// The vault's control, if it was asked for.
+    pub control: Option<ControlHandle>,
     /// The proxy.
     pub proxy: App,
     /// The CA that all three have their certificates from.
@@ -175,6 +182,12 @@ impl World {
         pki.write_ca(&ca_file(&directory))?;
         let issuer = start_issuer(&settings, &pki).await?;
         let vault = start_vault(&settings, &pki, &issuer).await?;
+        let control = match settings.control_port {
+            Some(port) => {
+                Some(control::start(&vault, port, pki.leaf(&[])?.server_config()?).await?)
+            }
+            None => None,
+        };
         let certificate = pki
             .leaf(&[&settings.vault_host])?
             .write(&directory, "proxy")?;
@@ -186,6 +199,7 @@ impl World {
         Ok(Self {
             issuer,
             vault,
+            control,
             proxy,
             pki,
             directory,
@@ -216,6 +230,9 @@ impl World {
     /// Stops the proxy first, so that what is in flight can end.
     pub async fn stop(self) {
         self.proxy.stop().await;
+        if let Some(control) = self.control {
+            control.stop().await;
+        }
         self.vault.stop().await;
         self.issuer.stop().await;
     }

@@ -4,6 +4,7 @@
 #![cfg(feature = "dev")]
 
 mod admission;
+mod control;
 mod issuer;
 mod keys;
 mod operations;
