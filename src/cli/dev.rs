@@ -88,6 +88,8 @@ struct State {
     token_endpoint: String,
     /// Made at start, and of no use anywhere else.
     client_secret: String,
+    /// What takes the secret's place for a workload.
+    client_assertion: String,
     tenant: String,
     /// What SDKs call the authority.
     issuer_url: String,
@@ -143,7 +145,7 @@ impl Serve {
                 // It may wait for ever, for role data that somebody left there broken.
                 () = stop.received() => return Ok(()),
             };
-            let state = State::of(&world);
+            let state = State::of(&world)?;
             let state_file = directory.join(STATE_FILE);
             write_private(&state_file, &serde_json::to_string_pretty(&state)?)?;
             print(&guide::text(&world, &context.program, &directory, &records))?;
@@ -158,13 +160,14 @@ impl Serve {
 }
 
 impl State {
-    fn of(world: &World) -> Self {
+    fn of(world: &World) -> Result<Self, Failure> {
         let here = |address: SocketAddr| format!("https://localhost:{}", address.port());
         let person = |person: &Person| (person.name.to_owned(), person.client_id.to_string());
-        Self {
+        Ok(Self {
             ca_file: world.ca_file(),
             token_endpoint: format!("{}/oauth2/v2.0/token", world.issuer.tenant_url()),
             client_secret: world.issuer.client_secret().to_owned(),
+            client_assertion: world.issuer.client_assertion()?.expose().to_owned(),
             tenant: people::TENANT.to_string(),
             issuer_url: world.issuer.url().to_owned(),
             proxy_url: world.url(),
@@ -174,7 +177,7 @@ impl State {
                 .as_ref()
                 .map(|control| here(control.address())),
             people: people::everybody().map(person).collect(),
-        }
+        })
     }
 }
 

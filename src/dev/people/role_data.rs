@@ -192,6 +192,7 @@ fn timestamp(time: SystemTime, zone: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{ENGINEERING, GROUP_MEMBER, PLATFORM_TEAM};
     use super::*;
 
     #[test]
@@ -213,7 +214,7 @@ mod tests {
         let properties = &instances["value"][0]["properties"];
         assert_eq!(properties["endDateTime"], "2026-09-21T13:13:20.000Z");
         assert_eq!(
-            read("groups.json")[super::super::GROUP_MEMBER.object_id.to_string()],
+            read("groups.json")[GROUP_MEMBER.object_id.to_string()],
             json!([PLATFORM_TEAM.to_string(), ENGINEERING.to_string()])
         );
     }
