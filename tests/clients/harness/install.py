@@ -16,7 +16,8 @@ def program():
     """The command that runs a suite: its arguments are the place's file and the results' file."""
     return {
         "python": [TARGET / "python" / "bin" / "python", HERE / "python" / "suite.py"],
-        "node": [shutil.which("node") or "node", TARGET / "node" / "suite" / "suite.mjs"],
+        "node": ["node", "--preserve-symlinks", "--preserve-symlinks-main",
+                 TARGET / "node" / "suite" / "suite.mjs"],
         "cli": [TARGET / "cli" / "bin" / "python", HERE / "cli" / "suite.py"],
     }
 

@@ -2,7 +2,7 @@
 
 import fcntl
 import json
-import pathlib
+import os
 import shutil
 import socket
 import struct
@@ -112,7 +112,7 @@ class _World:
         home = self.folder / "home"
         home.mkdir()
         return {
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "PATH": os.environ["PATH"],
             "HOME": str(home),
             "REQUESTS_CA_BUNDLE": ca,
             "NODE_EXTRA_CA_CERTS": ca,

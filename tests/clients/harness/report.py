@@ -8,6 +8,8 @@ from .install import HERE, ROOT, TARGET
 MATRIX, REFUSALS = ROOT / "docs" / "clients.md", ROOT / "docs" / "refusals.md"
 NAMES = {"python": "Python", "node": "Node", "cli": "Azure CLI"}
 THROUGH = ("own", "unchanged")
+# The lines of a difference that are printed.
+SHOWN = 60
 
 
 def report(suites, places, bless):
@@ -38,7 +40,8 @@ def _problems(suite, found):
         for step in results["steps"]:
             if step["problem"]:
                 good = False
-                print(f"FAILED {suite}, {place}: {' '.join(_key(step))}: {step['problem']}")
+                print(f"FAILED {suite}, {place}: {' '.join(_key(step))}: "
+                      f"{step['problem'].splitlines()[0]}")
     return good
 
 
@@ -54,9 +57,11 @@ def _settle(path, suite, text, bless):
     if old == text:
         return True
     print(f"FAILED {suite}: differs from {path.relative_to(ROOT)}; PORTCULLIS_BLESS=1 renews it")
-    lines = difflib.unified_diff(old.splitlines(), text.splitlines(), "as recorded", "as found",
-                                 lineterm="", n=0)
-    print("\n".join(lines))
+    lines = list(difflib.unified_diff(old.splitlines(), text.splitlines(), "as recorded",
+                                      "as found", lineterm="", n=0))
+    print("\n".join(lines[:SHOWN]))
+    if len(lines) > SHOWN:
+        print(f"… and {len(lines) - SHOWN} lines more")
     return False
 
 
@@ -85,7 +90,7 @@ def _verdict(step, reference):
     if step is None:
         return "not driven"
     if step["problem"]:
-        return "**fails**: " + _cell(step["problem"])
+        return "**fails**: " + _cell(step["problem"].splitlines()[0])
     if not step["compared"]:
         return "pass"
     if reference is None:

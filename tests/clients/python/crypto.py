@@ -87,9 +87,8 @@ def _sign_and_verify(suite, local, afar, algorithm, name):
         found = suite.drive(client, "verify", algorithm, hashed, signed.signature,
                             variant=f"{name}, {place}")
         suite.check(found.is_valid, "a good signature")
-        found = suite.drive(client, "verify", algorithm, hashed, bytes(len(signed.signature)),
-                            variant=f"{name}, {place}, another signature")
-        suite.check(not found.is_valid, "a bad signature")
+        other = bytes(len(signed.signature))
+        suite.check(not client.verify(algorithm, hashed, other).is_valid, "a bad signature")
     signed = suite.drive(afar, "sign", algorithm, hashed,
                          variant=f"{name}, without reading the key")
     suite.check(local.verify(algorithm, hashed, signed.signature).is_valid, "a good signature")
