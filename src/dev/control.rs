@@ -18,7 +18,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -97,14 +98,10 @@ impl Service for Control {
         request: Request<Incoming>,
     ) -> Result<Response<Body>, BrokenOff> {
         let (head, body) = request.into_parts();
-        let answer = match (head.method, head.uri.path()) {
-            (Method::GET, "/journal") => self.journal(head.uri.query().unwrap_or_default()),
-            (Method::POST, "/script") => match read_body(body, MAX_BODY_BYTES).await {
-                Ok(body) => self.script(&body),
-                Err(_) => Err("the body cannot be read".to_owned()),
-            },
-            (Method::POST, "/release") => Ok(self.release()),
-            _ => Err("expected GET /journal, POST /script or POST /release".to_owned()),
+        // Read whoever asks for what: a body that is left unread costs the client its connection.
+        let answer = match read_body(body, MAX_BODY_BYTES).await {
+            Ok(body) => self.told(&head, &body),
+            Err(_) => Err("the body cannot be read".to_owned()),
         };
         let (status, body) = match answer {
             Ok(body) => (StatusCode::OK, body),
@@ -117,6 +114,15 @@ impl Service for Control {
 }
 
 impl Control {
+    fn told(&self, head: &Parts, body: &[u8]) -> Result<Value, String> {
+        match (head.method.as_str(), head.uri.path()) {
+            ("GET", "/journal") => self.journal(head.uri.query().unwrap_or_default()),
+            ("POST", "/script") => self.script(body),
+            ("POST", "/release") => Ok(self.release()),
+            _ => Err("expected GET /journal, POST /script or POST /release".to_owned()),
+        }
+    }
+
     fn journal(&self, query: &str) -> Result<Value, String> {
         let mut parameters = form_urlencoded::parse(query.as_bytes());
         let first = match parameters.find(|(name, _)| name == "since") {

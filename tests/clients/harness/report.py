@@ -68,8 +68,10 @@ def _settle(path, suite, text, bless):
 def _matrix(suite, found):
     reference = {_key(step): step for step in found["direct"]["steps"]}
     places = {place: {_key(step): step for step in found[place]["steps"]} for place in THROUGH}
-    # The order in which they were driven, with what only one place has at its end.
+    # Client by client, in the order in which they were driven.
     keys = dict.fromkeys(key for place in THROUGH for key in places[place])
+    clients = list(dict.fromkeys(key[0] for key in keys))
+    keys = sorted(keys, key=lambda key: clients.index(key[0]))
     text = f"## {NAMES[suite]}\n\n"
     text += "".join(f"* `{name}` {version}\n" for name, version in
                     sorted(found["own"]["versions"].items()))
