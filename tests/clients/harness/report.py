@@ -69,7 +69,7 @@ def _matrix(suite, found):
     reference = {_key(step): step for step in found["direct"]["steps"]}
     places = {place: {_key(step): step for step in found[place]["steps"]} for place in THROUGH}
     # Client by client, in the order in which they were driven.
-    keys = dict.fromkeys(key for place in THROUGH for key in places[place])
+    keys = dict.fromkeys(key for place in THROUGH for key in places[place] if key[0] != "roles")
     clients = list(dict.fromkeys(key[0] for key in keys))
     keys = sorted(keys, key=lambda key: clients.index(key[0]))
     text = f"## {NAMES[suite]}\n\n"
