@@ -151,6 +151,11 @@ pub struct VaultHandle {
 }
 
 impl VaultHandle {
+    /// The journal and the scripts, for a server that has them in its turn.
+    pub(super) fn backstage(&self) -> Backstage {
+        Backstage(Arc::clone(&self.front))
+    }
+
     /// Where it listens.
     pub const fn address(&self) -> SocketAddr {
         self.running.address()
@@ -180,11 +185,6 @@ impl VaultHandle {
     /// the path do not matter, nor does the query. Scripts for one path are used up in order.
     pub fn next_response(&self, path: &str, script: Script) {
         self.front.scripts.queue(path, script);
-    }
-
-    /// The journal and the scripts, for a server that has them in its turn.
-    pub(super) fn backstage(&self) -> Backstage {
-        Backstage(Arc::clone(&self.front))
     }
 
     /// Stops: answers in flight may finish, for a few seconds.

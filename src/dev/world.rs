@@ -64,6 +64,9 @@ pub struct WorldSettings {
     pub directory: PathBuf,
     /// Where the parts listen.
     pub ports: Ports,
+    /// The port of the vault's control, which there is only if it is asked for; 0 lets the system
+    /// choose.
+    pub control_port: Option<u16>,
     /// Whether tokens carry groups.
     pub groups: GroupsClaim,
     /// Where decision records go.
@@ -88,9 +91,6 @@ pub struct WorldSettings {
     /// The port in the vault's name, such as 443; `None` for the one it listens on. Clients that
     /// take the name for the proxy then need not be told of it.
     pub vault_port: Option<u16>,
-    /// The port of the vault's control, which there is only if it is asked for; 0 lets the system
-    /// choose.
-    pub control_port: Option<u16>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
 }
@@ -101,6 +101,7 @@ impl WorldSettings {
         Self {
             directory,
             ports: Ports::default(),
+            control_port: None,
             groups: GroupsClaim::LeftOut,
             audit: AuditSink::Stdout,
             limits: Limits::default(),
@@ -112,7 +113,6 @@ impl WorldSettings {
             client_certificates: None,
             vault_host: "localhost".into(),
             vault_port: None,
-            control_port: None,
             clock,
         }
     }
