@@ -99,7 +99,8 @@ async function haste(suite) {
   const settled = await Promise.allSettled(calls);
   suite.note("SecretClient", "setSecret", { variant: "eight first calls at once" });
   for (const [number, { status, value, reason }] of settled.entries()) {
-    const well = status === "fulfilled" ? value.value === values[number] : reason.statusCode === 400;
+    const well =
+      status === "fulfilled" ? value.value === values[number] : reason.statusCode === 400;
     suite.check(well, `what was set, or the body that the SDK lost: ${reason}`);
   }
   if (!suite.atTheVaultItself) {

@@ -37,11 +37,12 @@ const calls = {
     const sealed = await at.crypto.wrapKey("RSA-OAEP", Buffer.from("key"));
     return at.crypto.unwrapKey("RSA-OAEP", sealed.result);
   },
-  beginCreateCertificate: (at) => done(at.certificates.beginCreateCertificate("role", policy, soon)),
-  getCertificate: (at) => at.certificates.getCertificate("role"),
+  beginCreateCertificate: (at) =>
+    done(at.certificates.beginCreateCertificate("role-cert", policy, soon)),
+  getCertificate: (at) => at.certificates.getCertificate("role-cert"),
   listPropertiesOfCertificates: (at) => all(at.certificates.listPropertiesOfCertificates()),
-  beginDeleteCertificate: (at) => done(at.certificates.beginDeleteCertificate("role", soon)),
-  purgeDeletedCertificate: (at) => at.certificates.purgeDeletedCertificate("role"),
+  beginDeleteCertificate: (at) => done(at.certificates.beginDeleteCertificate("role-cert", soon)),
+  purgeDeletedCertificate: (at) => at.certificates.purgeDeletedCertificate("role-cert"),
 };
 
 // Who, what they hold, what they may, and one thing they may not. In this order: what the first

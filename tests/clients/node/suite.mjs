@@ -182,7 +182,7 @@ function installed(name) {
   return { root, version };
 }
 
-/** The methods of a class but those that its declarations call private: at run time all look alike. */
+/** The methods of a class but those its declarations call private: at run time all look alike. */
 function publicMethods(kind) {
   const name = PACKAGES.find((each) => readDeclarations(each).includes(`class ${kind.name} `));
   const hidden = new Set(

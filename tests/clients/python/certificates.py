@@ -155,29 +155,30 @@ def import_certificates(suite):
 
 def life_cycle(suite):
     client = suite.client(CertificateClient)
-    made = client.begin_create_certificate("mortal", self_signed("mortal"), **SOON).result()
-    backup = suite.drive(client, "backup_certificate", "mortal")
-    gone = suite.drive(client, "begin_delete_certificate", "mortal", **SOON)
+    policy = self_signed("mortal.example.com")
+    made = client.begin_create_certificate("mortal-cert", policy, **SOON).result()
+    backup = suite.drive(client, "backup_certificate", "mortal-cert")
+    gone = suite.drive(client, "begin_delete_certificate", "mortal-cert", **SOON)
     suite.check(gone.recovery_id.startswith(suite.place["vault_url"] + "/"), "a link of this host")
-    deleted = suite.drive(client, "get_deleted_certificate", "mortal")
+    deleted = suite.drive(client, "get_deleted_certificate", "mortal-cert")
     suite.check(deleted.cer == made.cer and deleted.scheduled_purge_date, "the deleted one")
     names = [each.name for each in suite.drive(client, "list_deleted_certificates")]
-    suite.check("mortal" in names, "among the deleted")
-    back = suite.drive(client, "begin_recover_deleted_certificate", "mortal", **SOON)
+    suite.check("mortal-cert" in names, "among the deleted")
+    back = suite.drive(client, "begin_recover_deleted_certificate", "mortal-cert", **SOON)
     suite.check(back.cer == made.cer, "recovered")
-    client.begin_delete_certificate("mortal", **SOON).wait()
-    suite.drive(client, "purge_deleted_certificate", "mortal")
+    client.begin_delete_certificate("mortal-cert", **SOON).wait()
+    suite.drive(client, "purge_deleted_certificate", "mortal-cert")
     restored = suite.drive(client, "restore_certificate_backup", backup)
     suite.check(restored.cer == made.cer, "restored")
 
 
 def pollers_poll(suite):
     client = suite.client(CertificateClient)
-    client.begin_create_certificate("slow", self_signed("slow"), **SOON).result()
-    suite.script("/deletedcertificates/slow", 404, NOT_FOUND)
-    suite.drive(client, "begin_delete_certificate", "slow", variant="polled", **SOON)
-    suite.script("/certificates/slow", 404, NOT_FOUND)
-    suite.drive(client, "begin_recover_deleted_certificate", "slow", variant="polled", **SOON)
+    client.begin_create_certificate("slow-cert", self_signed("slow-cert"), **SOON).result()
+    suite.script("/deletedcertificates/slow-cert", 404, NOT_FOUND)
+    suite.drive(client, "begin_delete_certificate", "slow-cert", variant="polled", **SOON)
+    suite.script("/certificates/slow-cert", 404, NOT_FOUND)
+    suite.drive(client, "begin_recover_deleted_certificate", "slow-cert", variant="polled", **SOON)
 
 
 def issuers(suite):

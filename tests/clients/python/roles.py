@@ -33,13 +33,15 @@ CALLS = {
         KeyWrapAlgorithm.rsa_oaep,
         at.crypto.wrap_key(KeyWrapAlgorithm.rsa_oaep, b"key").encrypted_key),
     "begin_create_certificate": lambda at: at.certificates.begin_create_certificate(
-        "role", CertificatePolicy.get_default(), **SOON).result(),
-    "get_certificate": lambda at: at.certificates.get_certificate("role"),
+        "role-cert", CertificatePolicy.get_default(), **SOON).result(),
+    "get_certificate": lambda at: at.certificates.get_certificate("role-cert"),
     "list_properties_of_certificates":
         lambda at: list(at.certificates.list_properties_of_certificates()),
     "begin_delete_certificate":
-        lambda at: at.certificates.begin_delete_certificate("role", **SOON).result(),
-    "purge_deleted_certificate": lambda at: at.certificates.purge_deleted_certificate("role"),
+        lambda at: at.certificates.begin_delete_certificate(
+        "role-cert", **SOON).result(),
+    "purge_deleted_certificate": lambda at: at.certificates.purge_deleted_certificate(
+        "role-cert"),
 }
 
 # Who, what they hold, what they may, and one thing they may not. In this order: what the first

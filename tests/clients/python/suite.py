@@ -188,7 +188,8 @@ def _call(entry):
             kept.append(f"{name}={value}")
     path = VERSION.sub("{version}", path)
     # The order of parameters is no part of what is asked.
-    return f"{entry['method']} {path}{'?' if kept else ''}{'&'.join(sorted(kept))} {entry['status']}"
+    asked = "&".join(sorted(kept))
+    return f"{entry['method']} {path}{'?' if kept else ''}{asked} {entry['status']}"
 
 
 def main(place_file, results_file):
