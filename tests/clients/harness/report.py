@@ -102,7 +102,8 @@ def _verdict(step, reference):
     if step["outcome"] != reference["outcome"]:
         return _cell(f"differs: {step['outcome']}, the vault itself: {reference['outcome']}")
     if step["calls"] != reference["calls"]:
-        return _cell(f"differs: the vault itself sees {_counted(reference['calls'])}")
+        directly = ", ".join(_counted(reference["calls"])) or "nothing"
+        return _cell(f"differs: at the vault itself, {directly} reached it")
     return "pass" if step["outcome"] == "ok" else f"pass ({_cell(step['outcome'])})"
 
 
