@@ -5,10 +5,10 @@
 //! and both are for development: the vault authenticates every request but decides no roles, and
 //! anybody on this machine can ask the issuer to rotate its keys.
 //!
+//! * [`control`]: the vault's journal and its bad days, for test suites in other languages.
 //! * [`pki`]: a private CA and the certificates both servers need.
 //! * [`issuer`]: what Entra ID is to Key Vault: discovery, signing keys, tokens.
 //! * [`vault`]: what Key Vault is to the proxy: secrets and keys that really behave.
-//! * [`control`]: the vault's journal and its bad days, for test suites in other languages.
 //! * [`people`]: sample identities, their role data in the forms Azure exports, and seeds.
 //!
 //! The vault reads requests with code of its own, not with [`crate::keyvault`]: where the proxy
