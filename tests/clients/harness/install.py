@@ -18,14 +18,13 @@ def program():
         "python": [TARGET / "python" / "bin" / "python", HERE / "python" / "suite.py"],
         "node": ["node", "--preserve-symlinks", "--preserve-symlinks-main",
                  TARGET / "node" / "suite" / "suite.mjs"],
-        "cli": [TARGET / "cli" / "bin" / "python", HERE / "cli" / "suite.py"],
     }
 
 
 def install(suite):
     """Installs what the suite needs, unless it is there already."""
     TARGET.mkdir(parents=True, exist_ok=True)
-    {"python": _python, "node": _node, "cli": _python}[suite](suite)
+    {"python": _python, "node": _node}[suite](suite)
 
 
 def _python(suite):

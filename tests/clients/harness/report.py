@@ -6,7 +6,7 @@ import json
 from .install import HERE, ROOT, TARGET
 
 MATRIX, REFUSALS = ROOT / "docs" / "clients.md", ROOT / "docs" / "refusals.md"
-NAMES = {"python": "Python", "node": "Node", "cli": "Azure CLI"}
+NAMES = {"python": "Python", "node": "Node"}
 THROUGH = ("own", "unchanged")
 # The lines of a difference that are printed.
 SHOWN = 60
@@ -139,6 +139,8 @@ def _refusals(suite, found):
         may = ", ".join(f"`{name}`" for name in entry["allowed"]) or "nothing"
         text += f"| {entry['role']} | {may} | `{entry['operation']}` |\n"
     for entry in refusals:
+        # The service's own messages have the line ends of another system.
+        message = entry["text"].replace("\r\n", "\n")
         text += f"\n### {entry['role']}: `{entry['operation']}`\n\n"
-        text += f"`{entry['class']}`\n\n```text\n{entry['text']}\n```\n"
+        text += f"`{entry['class']}`\n\n```text\n{message}\n```\n"
     return text + "\n"

@@ -113,11 +113,11 @@ def nothing_is_told(suite, values):
 
 def gone(suite):
     """A client that does not wait for its answer disturbs nobody."""
-    client = suite.client(SecretClient, read_timeout=0.5, retry_total=0)
+    client = suite.client(SecretClient)
     client.get_secret("app-api-key")
     suite.script("/secrets/app-api-key", held=True)
     suite.drive(client, "get_secret", "app-api-key", variant="and going away",
-                expect=ServiceResponseError, compared=False)
+                expect=ServiceResponseError, compared=False, read_timeout=0.5, retry_total=0)
     suite.control("/release", {})
     suite.drive(client, "get_secret", "app-api-key", variant="after having gone away")
 
