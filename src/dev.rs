@@ -5,6 +5,7 @@
 //! and both are for development: the vault authenticates every request but decides no roles, and
 //! anybody on this machine can ask the issuer to rotate its keys.
 //!
+//! * [`control`]: the vault's journal and its bad days, for test suites in other languages.
 //! * [`pki`]: a private CA and the certificates both servers need.
 //! * [`issuer`]: what Entra ID is to Key Vault: discovery, signing keys, tokens.
 //! * [`vault`]: what Key Vault is to the proxy: secrets, keys and certificates that really behave.
@@ -16,6 +17,7 @@
 //! No credential lies in the repository: the CA, the signing keys, the client secret and the seed
 //! values are made at start and are gone at the end.
 
+pub mod control;
 pub mod issuer;
 pub mod people;
 pub mod pki;

@@ -3,8 +3,10 @@
 mod guide;
 mod token;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::{Context, Failure, StopSignal, print, runtime};
 use crate::clock::SystemClock;
 use crate::config::{AuditSink, Log, LogFormat};
-use crate::dev::people;
+use crate::dev::people::{self, Person};
 use crate::dev::world::{Ports, World, WorldSettings};
 use crate::telemetry;
 
@@ -56,6 +58,17 @@ struct Serve {
     /// The port of /livez, /readyz and /metrics
     #[arg(long, default_value_t = 9464)]
     admin_port: u16,
+    /// What the vault calls itself, on port 443 [default: localhost, on the port it has]
+    ///
+    /// Where it leads to 127.0.0.1 and --port is 443, SDKs reach the proxy by the vault's own name.
+    #[arg(long, value_name = "NAME")]
+    vault_host: Option<String>,
+    /// For test suites: serve the vault's journal and take scripted answers on this port of 127.0.0.1
+    ///
+    /// GET /journal?since=N tells what reached the vault; POST /script has the next request for a
+    /// path answered otherwise; POST /release lets held answers go on. Whoever reaches it may do so.
+    #[arg(long, value_name = "PORT")]
+    control_port: Option<u16>,
     #[command(flatten)]
     place: Place,
 }
@@ -68,13 +81,23 @@ struct Place {
     directory: Option<PathBuf>,
 }
 
-/// What a running `portcullis dev` leaves for `portcullis dev token`.
+/// What a running `portcullis dev` leaves for `portcullis dev token`, and for test suites.
 #[derive(Deserialize, Serialize)]
 struct State {
     ca_file: PathBuf,
     token_endpoint: String,
     /// Made at start, and of no use anywhere else.
     client_secret: String,
+    /// What takes the secret's place for a workload.
+    client_assertion: String,
+    tenant: String,
+    /// What SDKs call the authority.
+    issuer_url: String,
+    proxy_url: String,
+    vault_url: String,
+    control_url: Option<String>,
+    /// The client id of everybody, by name.
+    people: BTreeMap<String, String>,
 }
 
 impl Dev {
@@ -96,7 +119,8 @@ impl Serve {
             filter: "warn".into(),
         })?;
         let records = directory.join("decisions.jsonl");
-        let settings = WorldSettings {
+        let mut settings = WorldSettings {
+            control_port: self.control_port,
             ports: Ports {
                 proxy: self.port,
                 issuer: self.issuer_port,
@@ -110,6 +134,10 @@ impl Serve {
             },
             ..WorldSettings::new(directory.clone(), Arc::new(SystemClock))
         };
+        if let Some(host) = &self.vault_host {
+            settings.vault_host = host.as_str().into();
+            settings.vault_port = Some(443);
+        }
         runtime()?.block_on(async {
             let mut stop = StopSignal::listen()?;
             let world = tokio::select! {
@@ -117,11 +145,7 @@ impl Serve {
                 // It may wait for ever, for role data that somebody left there broken.
                 () = stop.received() => return Ok(()),
             };
-            let state = State {
-                ca_file: world.ca_file(),
-                token_endpoint: format!("{}/oauth2/v2.0/token", world.issuer.tenant_url()),
-                client_secret: world.issuer.client_secret().to_owned(),
-            };
+            let state = State::of(&world)?;
             let state_file = directory.join(STATE_FILE);
             write_private(&state_file, &serde_json::to_string_pretty(&state)?)?;
             print(&guide::text(&world, &context.program, &directory, &records))?;
@@ -131,6 +155,28 @@ impl Serve {
             world.stop().await;
             fs::remove_file(&state_file)?;
             Ok(())
+        })
+    }
+}
+
+impl State {
+    fn of(world: &World) -> Result<Self, Failure> {
+        let here = |address: SocketAddr| format!("https://localhost:{}", address.port());
+        let person = |person: &Person| (person.name.to_owned(), person.client_id.to_string());
+        Ok(Self {
+            ca_file: world.ca_file(),
+            token_endpoint: format!("{}/oauth2/v2.0/token", world.issuer.tenant_url()),
+            client_secret: world.issuer.client_secret().to_owned(),
+            client_assertion: world.issuer.client_assertion()?.expose().to_owned(),
+            tenant: people::TENANT.to_string(),
+            issuer_url: world.issuer.url().to_owned(),
+            proxy_url: world.url(),
+            vault_url: here(world.vault.address()),
+            control_url: world
+                .control
+                .as_ref()
+                .map(|control| here(control.address())),
+            people: people::everybody().map(person).collect(),
         })
     }
 }

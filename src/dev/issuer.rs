@@ -5,13 +5,14 @@
 //! | `GET /{tenant}/.well-known/openid-configuration` | v1 discovery; its `issuer` is the `iss` of the tokens |
 //! | `GET /{tenant}/v2.0/.well-known/openid-configuration` | v2 discovery, for the SDKs' credentials |
 //! | `GET /{tenant}/discovery/keys`, `…/discovery/v2.0/keys` | the signing keys (JWKS) |
-//! | `POST /{tenant}/oauth2/v2.0/token` | a token for client credentials |
+//! | `POST /{tenant}/oauth2/v2.0/token` | a token for client credentials, a secret or an assertion |
 //! | `POST /{tenant}/dev/rotate[?retire=true]` | a new signing key; only this one is not Entra's |
 //!
 //! Tokens have the form Key Vault tokens have today: version 1.0 claims, RS256, `iss` with a
 //! trailing slash. Sources: <https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference>,
 //! <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow>.
 
+mod assertion;
 mod endpoint;
 mod keys;
 mod token;
@@ -37,6 +38,9 @@ pub use keys::{KeyRing, OldKeys};
 
 /// The resource Key Vault tokens are for: their `aud`.
 pub const VAULT_RESOURCE: &str = "https://vault.azure.net";
+
+/// How long assertions are good.
+const LIFETIME_OF_ASSERTIONS: Duration = Duration::from_secs(24 * 3600);
 
 /// An application that may ask for tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,6 +153,15 @@ impl IssuerHandle {
     /// SECURITY: made at start, so that it is of no use anywhere else; still, do not log it.
     pub fn client_secret(&self) -> &str {
         &self.endpoint.secret.0
+    }
+
+    /// What a workload shows instead of the secret, whichever application it is; good for a day.
+    ///
+    /// # Errors
+    /// [`IssueError::Cryptography`].
+    pub fn client_assertion(&self) -> Result<BearerToken, IssueError> {
+        let now = self.endpoint.settings.clock.now();
+        assertion::made(&self.endpoint.keys, now)
     }
 
     /// The signing keys, for a vault that trusts this issuer.

@@ -13,9 +13,13 @@
 //! | `expired-pim` | Key Vault Administrator, until an hour before the start | the resource group |
 //! | `nobody` | nothing | |
 //!
+//! [`ROLE_HOLDERS`] are there besides: one for each of Key Vault's other built-in roles, held on the
+//! vault.
+//!
 //! The role data is written in the forms Azure exports, so that the proxy reads it with its
 //! ordinary loader.
 
+mod assignments;
 mod role_data;
 
 use base64::Engine as _;
@@ -177,7 +181,7 @@ pub const NOBODY: Person = person(
     "may do nothing",
 );
 
-/// Everybody.
+/// The people that examples and tests are about.
 pub const PEOPLE: [Person; 10] = [
     ADMIN,
     SECRETS_USER,
@@ -191,9 +195,72 @@ pub const PEOPLE: [Person; 10] = [
     NOBODY,
 ];
 
+/// Holders of the built-in roles that nobody of [`PEOPLE`] holds, each on the vault.
+pub const ROLE_HOLDERS: [Person; 9] = [
+    person(
+        "certificate-user",
+        0x3ceaaf30_8142_48ea_91d9_3080f9b439fc,
+        0x9dfb369b_ab13_4fae_a276_55daa05f1119,
+        "reads certificates with their keys and secrets",
+    ),
+    person(
+        "certificates-officer",
+        0x6301bbfc_a0c5_454e_8ff9_bb510944fe0c,
+        0x6fced11d_2bd8_41e6_847a_8387cdde8d51,
+        "manages certificates",
+    ),
+    person(
+        "contributor",
+        0x3a124c64_7e02_4f05_b7c1_dce27f7695f5,
+        0x66080f17_4c96_48e2_9cbd_0ba3a1a6bcde,
+        "manages vaults, and has no access to what is in them",
+    ),
+    person(
+        "crypto-officer",
+        0xb120a366_f0bb_49cf_82f2_dc05873f9bd0,
+        0x78b7d0ac_8477_4ce0_8e4c_da11b43c589b,
+        "manages and uses keys",
+    ),
+    person(
+        "data-access-admin",
+        0x2330fcf1_562a_44b8_8866_8d77e827062c,
+        0xc1acc990_6424_450a_a36b_f9b3ddcb369d,
+        "gives others access, and has none",
+    ),
+    person(
+        "encryption-user",
+        0x9ad9b9a2_5e78_454d_b065_a1c284cc4549,
+        0x99356597_6fba_4662_b6a7_30b7b12e9eed,
+        "wraps and unwraps with keys",
+    ),
+    person(
+        "purge-operator",
+        0x8df08078_a22e_4180_85c2_c2af3977a654,
+        0xf3194a3b_381e_43e7_952c_466e473a1797,
+        "purges vaults, and nothing in them",
+    ),
+    person(
+        "release-user",
+        0xc498b6e7_3648_445e_9afa_3a387f006745,
+        0xab57f985_4332_43da_a75a_2e199b58ba8d,
+        "has keys released",
+    ),
+    person(
+        "secrets-officer",
+        0xc1b87f1a_7323_491b_99f9_cbef0f69a4d0,
+        0x2eb73728_2fea_475e_b536_5e1458294a90,
+        "manages secrets",
+    ),
+];
+
+/// [`PEOPLE`] and [`ROLE_HOLDERS`].
+pub fn everybody() -> impl Iterator<Item = &'static Person> {
+    PEOPLE.iter().chain(&ROLE_HOLDERS)
+}
+
 /// The person of this name.
 pub fn named(name: &str) -> Option<&'static Person> {
-    PEOPLE.iter().find(|person| person.name == name)
+    everybody().find(|person| person.name == name)
 }
 
 /// Whether tokens carry a `groups` claim.
@@ -215,7 +282,7 @@ pub fn applications(groups: GroupsClaim) -> Vec<Application> {
             GroupsClaim::LeftOut => Vec::new(),
         },
     };
-    PEOPLE.iter().map(application).collect()
+    everybody().map(application).collect()
 }
 
 /// The seeds could not be made.
@@ -277,10 +344,10 @@ mod tests {
     #[test]
     fn nobody_shares_an_id() {
         let mut ids = HashSet::new();
-        for person in PEOPLE {
+        for person in everybody() {
             assert!(ids.insert(person.client_id), "{}", person.name);
             assert!(ids.insert(person.object_id.0), "{}", person.name);
-            assert_eq!(named(person.name), Some(&person));
+            assert_eq!(named(person.name), Some(person));
         }
         assert!(ids.insert(PLATFORM_TEAM.0) && ids.insert(ENGINEERING.0));
     }

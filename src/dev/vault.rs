@@ -165,6 +165,11 @@ pub struct VaultHandle {
 }
 
 impl VaultHandle {
+    /// The journal and the scripts, for a server that has them in its turn.
+    pub(super) fn backstage(&self) -> Backstage {
+        Backstage(Arc::clone(&self.front))
+    }
+
     /// Where it listens.
     pub const fn address(&self) -> SocketAddr {
         self.running.address()
@@ -209,5 +214,21 @@ impl VaultHandle {
     /// Stops: answers in flight may finish, for a few seconds.
     pub async fn stop(self) {
         self.running.stop().await;
+    }
+}
+
+/// A vault's journal and scripts.
+#[derive(Clone, Debug)]
+pub(super) struct Backstage(Arc<Front>);
+
+impl Backstage {
+    /// The requests from number `first` on, oldest first, and the number of the next to come.
+    pub(super) fn journal(&self, first: u64) -> (Vec<JournalEntry>, u64) {
+        self.0.journal.since(first)
+    }
+
+    /// As [`VaultHandle::next_response`].
+    pub(super) fn next_response(&self, path: &str, script: Script) {
+        self.0.scripts.queue(path, script);
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::control::{self, ControlHandle};
 use super::issuer::{self, IssuerHandle, IssuerSettings, VAULT_RESOURCE};
 use super::people::{self, GroupsClaim, RoleDataError, SeedError};
 use super::pki::{LeafFiles, Pki, PkiError};
@@ -63,6 +64,9 @@ pub struct WorldSettings {
     pub directory: PathBuf,
     /// Where the parts listen.
     pub ports: Ports,
+    /// The port of the vault's control, which there is only if it is asked for; 0 lets the system
+    /// choose.
+    pub control_port: Option<u16>,
     /// Whether tokens carry groups.
     pub groups: GroupsClaim,
     /// Where decision records go.
@@ -99,6 +103,7 @@ impl WorldSettings {
         Self {
             directory,
             ports: Ports::default(),
+            control_port: None,
             groups: GroupsClaim::LeftOut,
             audit: AuditSink::Stdout,
             limits: Limits::default(),
@@ -157,6 +162,8 @@ pub struct World {
     pub issuer: IssuerHandle,
     /// The embedded vault.
     pub vault: VaultHandle,
+    /// The vault's control, if it was asked for.
+    pub control: Option<ControlHandle>,
     /// The proxy.
     pub proxy: App,
     /// The CA that all three have their certificates from.
@@ -178,6 +185,12 @@ impl World {
         pki.write_ca(&ca_file(&directory))?;
         let issuer = start_issuer(&settings, &pki).await?;
         let vault = start_vault(&settings, &pki, &issuer).await?;
+        let control = match settings.control_port {
+            Some(port) => {
+                Some(control::start(&vault, port, pki.leaf(&[])?.server_config()?).await?)
+            }
+            None => None,
+        };
         let certificate = pki
             .leaf(&[&settings.vault_host])?
             .write(&directory, "proxy")?;
@@ -189,6 +202,7 @@ impl World {
         Ok(Self {
             issuer,
             vault,
+            control,
             proxy,
             pki,
             directory,
@@ -219,6 +233,9 @@ impl World {
     /// Stops the proxy first, so that what is in flight can end.
     pub async fn stop(self) {
         self.proxy.stop().await;
+        if let Some(control) = self.control {
+            control.stop().await;
+        }
         self.vault.stop().await;
         self.issuer.stop().await;
     }

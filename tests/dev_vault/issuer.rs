@@ -1,6 +1,7 @@
 //! The issuer: discovery, keys, tokens, errors, rotation.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -85,6 +86,38 @@ async fn a_client_gets_a_token_of_key_vaults_form() {
     }
     assert!(claims["uti"].is_string());
     assert!(claims.get("groups").is_none() && claims.get("idtyp").is_none());
+}
+
+#[tokio::test]
+async fn an_assertion_takes_the_place_of_the_secret() {
+    let world = World::start().await;
+    let assertion = world.issuer.client_assertion().unwrap();
+    let form = |assertion| {
+        [
+            ("client_secret", ""),
+            ("client_assertion", assertion),
+            (
+                "client_assertion_type",
+                "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            ),
+        ]
+    };
+    let reply = altered(&world, &form(assertion.expose())).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let claims = decoded(reply.text("access_token").split('.').nth(1).unwrap());
+    assert_eq!(claims["oid"], people::DB_APP.object_id.to_string());
+
+    // A token of the same issuer is none, nor is one without its type, nor one that is a day old.
+    let refused = async |changes: &[(&str, &str)]| {
+        let reply = altered(&world, changes).await;
+        assert_eq!(reply.status, 401, "{changes:?}");
+        assert_eq!(reply.body["error_codes"], json!([700_027]), "{changes:?}");
+    };
+    refused(&form(reply.text("access_token"))).await;
+    refused(&form(assertion.expose())[..2]).await;
+    refused(&form("a.b.c")).await;
+    world.clock.advance(Duration::from_secs(24 * 3600));
+    refused(&form(assertion.expose())).await;
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod certificates_desk;
 mod certificates_import;
 mod certificates_sdk;
 mod certificates_x509;
+mod control;
 mod issuer;
 mod keys;
 mod limits;

@@ -6,7 +6,9 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::STATE_FILE;
-use crate::dev::people::{APP_READER, DB_SECRET, NOBODY, PEOPLE, SECRETS_USER, TENANT, TLS_SECRET};
+use crate::dev::people::{
+    APP_READER, DB_SECRET, NOBODY, SECRETS_USER, TENANT, TLS_SECRET, everybody,
+};
 use crate::dev::world::World;
 
 /// The guide to a running world, which was started by the command `program`.
@@ -22,9 +24,9 @@ pub(super) fn text(world: &World, program: &str, directory: &Path, records: &Pat
     let mut text = format!(
         "Portcullis is at {url}, in front of an embedded vault.\nThe vault is for tests and demos: it keeps everything in memory, and nothing when it stops.\n\nPeople:\n"
     );
-    for person in &PEOPLE {
+    for person in everybody() {
         // Writing to a `String` cannot fail.
-        let _ = writeln!(text, "  {:14}{}", person.name, person.about);
+        let _ = writeln!(text, "  {:22}{}", person.name, person.about);
     }
     let _ = write!(
         text,

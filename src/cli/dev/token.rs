@@ -11,7 +11,7 @@ use crate::tls;
 /// The arguments of `portcullis dev token`.
 #[derive(Args, Debug)]
 pub(super) struct Token {
-    /// Who: admin, secrets-user, reader, crypto-user, db-app, app-reader, group-member, no-purge, expired-pim or nobody
+    /// Who: admin, secrets-user, reader, crypto-user, db-app, app-reader, group-member, no-purge, expired-pim, nobody, or a role's holder such as crypto-officer
     #[arg(long = "as", value_name = "NAME")]
     name: String,
     #[command(flatten)]
@@ -21,7 +21,7 @@ pub(super) struct Token {
 impl Token {
     pub(super) fn run(&self, context: &Context) -> Result<(), Failure> {
         let person = people::named(&self.name).ok_or_else(|| {
-            let names: Vec<&str> = people::PEOPLE.iter().map(|person| person.name).collect();
+            let names: Vec<&str> = people::everybody().map(|person| person.name).collect();
             format!(
                 "there is nobody called `{}`; expected one of {}",
                 self.name,

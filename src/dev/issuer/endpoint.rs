@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::dev::server::{Body, BrokenOff, Peer, Service, read_body, whole};
 
+use super::assertion::{self, ASSERTION_TYPE};
 use super::keys::{KeyRing, OldKeys};
 use super::{Application, ClientSecret, IssueError, IssuerSettings, VAULT_RESOURCE, token};
 
@@ -182,7 +183,12 @@ impl Endpoint {
             ));
         }
         let application = self.application(form.required("client_id")?)?;
-        self.check_secret(form.get("client_secret"))?;
+        match form.get("client_assertion") {
+            Some(assertion) => {
+                self.check_assertion(assertion, form.get("client_assertion_type"))?
+            }
+            None => self.check_secret(form.get("client_secret"))?,
+        }
         let resource = resource(form.required("scope")?)?;
         let token = token::sign(&self.keys, &self.claims(application, resource)?)?;
         let expires_in = self.settings.token_lifetime.as_secs().saturating_sub(1);
@@ -224,6 +230,20 @@ impl Endpoint {
         };
         verify_slices_are_equal(secret.as_bytes(), self.secret.0.as_bytes())
             .map_err(|_| refusal(7_000_215, "Invalid client secret provided."))
+    }
+
+    fn check_assertion(&self, shown: &str, kind: Option<&str>) -> Result<(), Refusal> {
+        let now = self.settings.clock.now();
+        if kind == Some(ASSERTION_TYPE) && assertion::is_good(shown, &self.keys, now) {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            StatusCode::UNAUTHORIZED,
+            "invalid_client",
+            700_027,
+            "The certificate with identifier used to sign the client assertion is not registered \
+             on application.",
+        ))
     }
 
     fn refuse(&self, refusal: &Refusal) -> Response<Body> {

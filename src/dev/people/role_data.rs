@@ -15,113 +15,12 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use crate::principal::ObjectId;
-
-use super::{
-    ADMIN, APP_READER, CRYPTO_USER, DB_APP, DB_SECRET, ENGINEERING, EXPIRED_PIM, NO_PURGE, PEOPLE,
-    PLATFORM_TEAM, Person, READER, RESOURCE_GROUP, RESOURCE_ID, SECRETS_USER, SUBSCRIPTION,
-};
-
-const ADMINISTRATOR: Role = Role(
-    "00482a5a-887f-4fb3-b363-3b7fe8e74483",
-    "Key Vault Administrator",
-);
-const CRYPTO_USER_ROLE: Role = Role(
-    "12338af0-0e69-4776-bea7-57ae8d297424",
-    "Key Vault Crypto User",
-);
-const READER_ROLE: Role = Role("21090545-7ca7-4776-b22c-e363652d74d2", "Key Vault Reader");
-const SECRETS_USER_ROLE: Role = Role(
-    "4633458b-17de-408a-b874-0445c86b69e6",
-    "Key Vault Secrets User",
-);
-const NO_PURGE_ROLE: Role = Role(
-    "b02f7c9e-64d1-4a83-9e57-c8d13f60a2b4",
-    "Development Secrets Operator (no purge)",
-);
-
-/// The name of the assignment that PIM made and ended.
-const ENDED_ASSIGNMENT: &str = "e5d81c37-9b04-4f62-a8c3-17f0b2d6954e";
+use super::assignments::{self, ADMINISTRATOR, ENDED_ASSIGNMENT, NO_PURGE_ROLE};
+use super::{ADMIN, EXPIRED_PIM, RESOURCE_GROUP, SUBSCRIPTION, everybody};
 
 /// How long ago the PIM grant ended, and how long it lasted.
 const ENDED_AGO: Duration = Duration::from_secs(3600);
 const LASTED: Duration = Duration::from_secs(8 * 3600);
-
-/// A role's GUID and display name.
-#[derive(Clone, Copy)]
-struct Role(&'static str, &'static str);
-
-impl Role {
-    fn definition_id(self) -> String {
-        format!(
-            "{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{}",
-            self.0
-        )
-    }
-}
-
-/// Where a role assignment applies.
-#[derive(Clone, Copy)]
-enum Place {
-    DbSecret,
-    ResourceGroup,
-    Subscription,
-    Vault,
-}
-
-impl Place {
-    fn scope(self) -> String {
-        match self {
-            Self::DbSecret => format!("{RESOURCE_ID}/secrets/{DB_SECRET}"),
-            Self::ResourceGroup => RESOURCE_GROUP.to_owned(),
-            Self::Subscription => SUBSCRIPTION.to_owned(),
-            Self::Vault => RESOURCE_ID.to_owned(),
-        }
-    }
-}
-
-/// One role assignment.
-struct Assignment {
-    name: &'static str,
-    place: Place,
-    role: Role,
-    principal: ObjectId,
-    principal_name: &'static str,
-    principal_type: &'static str,
-    condition: Option<&'static str>,
-}
-
-/// What `app-reader` may do: with attributes that Azure has itself.
-const APP_SECRETS: &str = "((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/getSecret/action'})) OR (@Resource[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith 'app-'))";
-
-const fn to_person(name: &'static str, place: Place, role: Role, person: Person) -> Assignment {
-    Assignment {
-        name,
-        place,
-        role,
-        principal: person.object_id,
-        principal_name: person.name,
-        principal_type: "ServicePrincipal",
-        condition: None,
-    }
-}
-
-const fn to_group(
-    name: &'static str,
-    place: Place,
-    role: Role,
-    (principal, principal_name): (ObjectId, &'static str),
-) -> Assignment {
-    Assignment {
-        name,
-        place,
-        role,
-        principal,
-        principal_name,
-        principal_type: "Group",
-        condition: None,
-    }
-}
 
 /// The role data could not be written.
 #[derive(Debug, Error)]
@@ -169,82 +68,12 @@ fn write(path: &Path, content: &Value) -> io::Result<()> {
     fs::rename(&beside, path)
 }
 
-/// Who holds what, and where.
-const ASSIGNMENTS: [Assignment; 10] = [
-    to_person(
-        "13c7a0f5-d28e-4b96-8417-5ea9c3f0d6b2",
-        Place::Vault,
-        ADMINISTRATOR,
-        ADMIN,
-    ),
-    to_person(
-        "24d8b1e6-0f3a-4c57-9528-6fbad4e1c793",
-        Place::Vault,
-        SECRETS_USER_ROLE,
-        SECRETS_USER,
-    ),
-    to_person(
-        "35e9c2d7-1a4b-4d68-a639-70cbe5f2d8a4",
-        Place::Subscription,
-        READER_ROLE,
-        READER,
-    ),
-    to_person(
-        "46fad3c8-2b5c-4e79-b74a-81dcf603e9b5",
-        Place::Vault,
-        CRYPTO_USER_ROLE,
-        CRYPTO_USER,
-    ),
-    to_person(
-        "570be4b9-3c6d-4f8a-885b-92ed0714fac6",
-        Place::DbSecret,
-        SECRETS_USER_ROLE,
-        DB_APP,
-    ),
-    Assignment {
-        condition: Some(APP_SECRETS),
-        ..to_person(
-            "9b4f289d-70a1-43ce-8c9f-d6214b583e0a",
-            Place::Vault,
-            SECRETS_USER_ROLE,
-            APP_READER,
-        )
-    },
-    to_group(
-        "681cf5aa-4d7e-409b-996c-a3fe18250bd7",
-        Place::ResourceGroup,
-        SECRETS_USER_ROLE,
-        (PLATFORM_TEAM, "platform-team"),
-    ),
-    to_group(
-        "792d069b-5e8f-41ac-aa7d-b40f29361ce8",
-        Place::Vault,
-        CRYPTO_USER_ROLE,
-        (ENGINEERING, "engineering"),
-    ),
-    to_person(
-        "8a3e178c-6f90-42bd-bb8e-c5103a472df9",
-        Place::Vault,
-        NO_PURGE_ROLE,
-        NO_PURGE,
-    ),
-    // Azure: the plain list has PIM's assignments, without their end; an export made while this
-    // one was active still has it.
-    to_person(
-        ENDED_ASSIGNMENT,
-        Place::ResourceGroup,
-        ADMINISTRATOR,
-        EXPIRED_PIM,
-    ),
-];
-
 fn role_assignments(now: SystemTime) -> Value {
     let created = timestamp(now - ENDED_AGO - LASTED, "+00:00");
-    ASSIGNMENTS
-        .iter()
+    assignments::all()
         .map(|assignment| {
-            let Assignment { name, place, .. } = assignment;
-            let scope = place.scope();
+            let name = assignment.name;
+            let scope = assignment.place.scope();
             let mut exported = json!({
                 "id": assignment_id(&scope, "roleAssignments", name),
                 "name": name,
@@ -342,8 +171,7 @@ fn schedule_instances(now: SystemTime) -> Value {
 }
 
 fn groups() -> Value {
-    let groups: Map<String, Value> = PEOPLE
-        .iter()
+    let groups: Map<String, Value> = everybody()
         .map(|person| {
             let groups = person.groups.iter().map(ToString::to_string).collect();
             (person.object_id.to_string(), groups)
@@ -364,6 +192,7 @@ fn timestamp(time: SystemTime, zone: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{ENGINEERING, GROUP_MEMBER, PLATFORM_TEAM};
     use super::*;
 
     #[test]
@@ -377,21 +206,16 @@ mod tests {
         assert_eq!(files.len(), 4);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 4);
         let assignments = read("role-assignments.json");
-        assert_eq!(assignments.as_array().unwrap().len(), 10);
+        assert_eq!(
+            assignments.as_array().unwrap().len(),
+            assignments::all().count()
+        );
         let instances = read("role-assignment-schedule-instances.json");
         let properties = &instances["value"][0]["properties"];
         assert_eq!(properties["endDateTime"], "2026-09-21T13:13:20.000Z");
         assert_eq!(
-            read("groups.json")[super::super::GROUP_MEMBER.object_id.to_string()],
+            read("groups.json")[GROUP_MEMBER.object_id.to_string()],
             json!([PLATFORM_TEAM.to_string(), ENGINEERING.to_string()])
         );
-    }
-
-    #[test]
-    fn every_assignment_has_a_name_of_its_own() {
-        let mut names: Vec<_> = ASSIGNMENTS.iter().map(|a| a.name).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), ASSIGNMENTS.len());
     }
 }

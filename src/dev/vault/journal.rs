@@ -98,6 +98,14 @@ impl Journal {
         self.lock().iter().map(|(_, entry)| entry.clone()).collect()
     }
 
+    /// The entries kept from number `first` on, oldest first, and the number of the next to come.
+    pub(super) fn since(&self, first: u64) -> (Vec<JournalEntry>, u64) {
+        let entries = self.lock();
+        let wanted = entries.iter().filter(|(number, _)| *number >= first);
+        let wanted = wanted.map(|(_, entry)| entry.clone()).collect();
+        (wanted, self.len())
+    }
+
     /// How many requests have arrived, those no longer kept included.
     pub(super) fn len(&self) -> u64 {
         *self.arrived.borrow()
