@@ -132,6 +132,12 @@ impl Query {
                 write_token(marker),
                 self.max_results,
             );
+            let pending = if self.include_pending {
+                "&includePending=true"
+            } else {
+                ""
+            };
+            let link = link + pending;
             page.insert("nextLink".to_owned(), link.into());
         }
         page

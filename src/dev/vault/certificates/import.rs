@@ -124,14 +124,7 @@ impl Store {
         };
         let key = issue::owned_key(material, &policy)?;
         let issued = Issued::new(key, chain, place, &policy)?;
-        let wanted = Wanted {
-            enabled: body
-                .attributes
-                .and_then(|attributes| attributes.enabled())
-                .unwrap_or(true),
-            tags: body.tags,
-            preserve_order: body.preserve_order,
-        };
+        let wanted = Wanted::new(body.attributes, body.tags, body.preserve_order);
         let mut shelf = self.shelf::<Certificate>(now);
         pending::check_idle(&shelf, name)?;
         self.check_names_free(name, now)?;

@@ -112,6 +112,21 @@ pub(super) struct Wanted {
     pub(super) preserve_order: Option<bool>,
 }
 
+impl Wanted {
+    pub(super) fn new(
+        attributes: Option<AttributesBody>,
+        tags: Option<Tags>,
+        preserve_order: Option<bool>,
+    ) -> Self {
+        let enabled = attributes.and_then(|attributes| attributes.enabled());
+        Self {
+            enabled: enabled.unwrap_or(true),
+            tags,
+            preserve_order,
+        }
+    }
+}
+
 impl Store {
     /// Adds a version to a certificate, to its key and to its secret. It takes the place of the
     /// version that was in the making, if that was the first.

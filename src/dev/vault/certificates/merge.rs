@@ -52,14 +52,7 @@ impl Store {
         let chain = import::leaf_first(chain, place.ok_or_else(import::mismatch)?);
         let policy = Arc::clone(&pending.policy);
         let issued = Issued::new(pending.key.clone(), chain, 0, &policy)?;
-        let wanted = Wanted {
-            enabled: body
-                .attributes
-                .and_then(|attributes| attributes.enabled())
-                .unwrap_or(true),
-            tags: body.tags,
-            preserve_order: None,
-        };
+        let wanted = Wanted::new(body.attributes, body.tags, None);
         self.complete(&mut shelf, name, Arc::new(issued), (policy, wanted), now)?;
         let (object, version) = shelf.version(name, None)?;
         let bundle = self.bundle(&object.name, version);

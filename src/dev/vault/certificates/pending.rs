@@ -196,14 +196,7 @@ impl Store {
     ) -> Result<Answer, Failure> {
         let body: CreateBody = body::read(body)?;
         check_tags(body.tags.as_ref())?;
-        let wanted = Wanted {
-            enabled: body
-                .attributes
-                .and_then(|attributes| attributes.enabled())
-                .unwrap_or(true),
-            tags: body.tags,
-            preserve_order: body.preserve_order,
-        };
+        let wanted = Wanted::new(body.attributes, body.tags, body.preserve_order);
         let (policy, kept) = {
             let shelf = self.shelf::<Certificate>(now);
             self.planned(&shelf, name, body.policy, now)?
