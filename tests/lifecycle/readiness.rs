@@ -169,7 +169,7 @@ async fn a_broken_file_is_told_everywhere_while_the_last_good_set_decides() {
     assert!(after[series] >= 2.0);
     assert_eq!(after["portcullis_ready"], 1.0);
     // What is in force is what was.
-    for (kind, count) in [("assignment", 10.0), ("role", 1.0), ("group", 10.0)] {
+    for (kind, count) in [("assignment", 19.0), ("role", 1.0), ("group", 19.0)] {
         let series = format!(r#"portcullis_snapshot_objects{{kind="{kind}"}}"#);
         assert_eq!(after[&series], count, "{kind}");
     }

@@ -82,7 +82,7 @@ async fn trouble_with_role_data_is_in_the_log_from_its_beginning_to_its_end() {
     let world = Surroundings::start().await;
     let mut running = Running::start(&world, &world.toml("")).await;
     let event = running.process.logs("role data in force").await;
-    assert_eq!(event["fields"]["role_assignments"], 10);
+    assert_eq!(event["fields"]["role_assignments"], 19);
     let file = world.roles().join("groups.json");
     let good = std::fs::read_to_string(&file).unwrap();
     replace(&file, "[{");
