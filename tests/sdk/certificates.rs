@@ -11,9 +11,9 @@ async fn an_allowed_call_reaches_the_vault_which_says_what_it_lacks() {
     let gate = Gate::start().await;
     let client = gate.certificates(people::ADMIN);
     let refused = Refusal::of(client.get_certificate("web", None).await);
-    assert_eq!(refused.status, StatusCode::NotImplemented);
-    assert_eq!(refused.code, "NotImplemented");
-    assert!(refused.message.contains("does not have certificates"));
+    assert_eq!(refused.status, StatusCode::NotFound);
+    assert_eq!(refused.code, "CertificateNotFound");
+    assert!(refused.message.contains("was not found in this key vault"));
     // Said by the vault: an application sees the difference.
     assert_eq!((refused.inner, refused.reason), (None, None));
     let journal = gate.journal();

@@ -1,5 +1,5 @@
-//! Conditions on certificates. The embedded vault has none: what is allowed reaches it, and it
-//! says so.
+//! Conditions on certificates. There is neither the certificate nor the issuer they speak of: what is
+//! allowed reaches the vault, and it says so.
 
 use azure_core::http::StatusCode;
 use portcullis::dev::vault::Script;
@@ -39,11 +39,11 @@ async fn create(gate: &Gate, content: &Value) -> azure_core::Result<()> {
     poller.await.map(drop)
 }
 
-/// Allowed: the embedded vault says that it has no certificates.
+/// Allowed: the vault says that it has no such certificate or issuer.
 #[track_caller]
 fn answered_by_the_vault<T>(outcome: azure_core::Result<T>) {
     let refusal = Refusal::of(outcome);
-    assert_eq!(refusal.status, StatusCode::NotImplemented);
+    assert_eq!(refusal.status, StatusCode::NotFound);
     assert_eq!((refusal.inner, refusal.reason), (None, None));
 }
 
