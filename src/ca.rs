@@ -177,11 +177,12 @@ impl Ca {
         }
         let pair = certificate::pair(hosts, lifetime, now)?;
         let key = Zeroizing::new(pair.key.0.serialize_pem());
-        // The root comes last: where it is, the others are.
+        // The certificate that the key belongs to comes last: until it is there, the key has none or
+        // that of another CA, and nobody takes half of a CA for a whole one.
         for (path, text, mode) in [
             (&files.key, key.as_str(), files::MODE_PRIVATE),
-            (&files.issuing, pair.issuing.pem().as_str(), MODE_PUBLIC),
             (&files.root, pair.root.pem().as_str(), MODE_PUBLIC),
+            (&files.issuing, pair.issuing.pem().as_str(), MODE_PUBLIC),
         ] {
             place(path, text.as_bytes(), mode, existing).map_err(at("write", path))?;
         }
@@ -218,7 +219,7 @@ impl Ca {
     /// the CA, with a key of its own (ECDSA on P-256).
     ///
     /// # Errors
-    /// [`CaError`]: a host beyond the constraints, or the CA has ended.
+    /// [`CaError`]: a host beyond the constraints, or the CA has ended or not begun.
     pub fn issue(
         &self,
         hosts: &[Host],
@@ -238,7 +239,7 @@ impl Ca {
             });
         }
         let not_after = (now + lifetime).min(self.issuing.not_after());
-        if not_after <= now {
+        if now < self.issuing.not_before() || not_after <= now {
             return Err(CaError::Ended(self.directory.clone()));
         }
         let key = Key(KeyPair::generate()?);
@@ -246,7 +247,7 @@ impl Ca {
         let issuer = Issuer::from_ca_cert_der(self.issuing.der(), &self.key.0)?;
         let leaf = params.signed_by(&key.0, &issuer)?;
         Ok(Leaf {
-            chain_pem: leaf.pem() + self.issuing.pem(),
+            chain_pem: leaf.pem() + &self.issuing.pem(),
             chain: vec![leaf.der().clone(), self.issuing.der().clone()],
             key,
             not_after,

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
+use pem::Pem;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CidrSubnet, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -16,6 +17,7 @@ use rustls_pki_types::pem::PemObject as _;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
+use x509_parser::time::ASN1Time;
 
 use super::{CaError, Host, Key, at};
 
@@ -142,9 +144,9 @@ pub(super) fn fingerprint(der: &[u8]) -> String {
 /// The certificate of an issuing CA as it was read.
 pub(super) struct IssuingCertificate {
     der: CertificateDer<'static>,
-    pem: String,
     permitted: Vec<Host>,
     public_key: Vec<u8>,
+    not_before: SystemTime,
     not_after: SystemTime,
 }
 
@@ -158,13 +160,16 @@ impl IssuingCertificate {
         if !certificate.is_ca() {
             return Err(foreign());
         }
-        let ends = certificate.validity().not_after.timestamp();
-        let ends = Duration::from_secs(u64::try_from(ends).map_err(|_| foreign())?);
+        let moment = |time: ASN1Time| {
+            let seconds = u64::try_from(time.timestamp()).map_err(|_| foreign())?;
+            Ok::<_, CaError>(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+        };
+        let validity = certificate.validity();
         Ok(Self {
             permitted: permitted(&certificate).ok_or_else(foreign)?,
             public_key: certificate.public_key().subject_public_key.data.to_vec(),
-            not_after: SystemTime::UNIX_EPOCH + ends,
-            pem,
+            not_before: moment(validity.not_before)?,
+            not_after: moment(validity.not_after)?,
             der,
         })
     }
@@ -173,12 +178,17 @@ impl IssuingCertificate {
         &self.der
     }
 
-    pub(super) fn pem(&self) -> &str {
-        &self.pem
+    /// The certificate alone, whatever else is in its file.
+    pub(super) fn pem(&self) -> String {
+        pem::encode(&Pem::new("CERTIFICATE", self.der.as_ref()))
     }
 
     pub(super) fn permitted(&self) -> &[Host] {
         &self.permitted
+    }
+
+    pub(super) const fn not_before(&self) -> SystemTime {
+        self.not_before
     }
 
     pub(super) const fn not_after(&self) -> SystemTime {

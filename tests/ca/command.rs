@@ -294,3 +294,45 @@ fn a_bundle_holds_the_ca_beside_the_public_ones() {
     );
     assert_eq!(mode(&directory.path().join("it's all.crt")), 0o644);
 }
+
+#[test]
+fn what_else_is_in_the_file_of_a_ca_is_not_handed_on() {
+    let directory = with_ca();
+    let at = |name: &str| directory.path().join(name);
+    let key = fs::read_to_string(at("ca/issuing-ca.key")).unwrap();
+    let certificate = fs::read_to_string(at("ca/issuing-ca.crt")).unwrap();
+    fs::write(at("ca/issuing-ca.crt"), certificate + &key).unwrap();
+    done(
+        directory.path(),
+        &[
+            "issue",
+            "--dir",
+            "ca",
+            "--host",
+            "kv.vault.azure.net",
+            "--out",
+            ".",
+        ],
+    );
+    let chain = fs::read_to_string(at("tls.crt")).unwrap();
+    assert_eq!(chain.matches("BEGIN CERTIFICATE").count(), 2);
+    assert!(!chain.contains("PRIVATE KEY"));
+}
+
+#[test]
+fn half_of_a_new_ca_is_not_taken_for_a_whole_one() {
+    let directory = with_ca();
+    let root = directory.path().join("ca/ca.crt");
+    fs::remove_file(&root).unwrap();
+    fs::create_dir(&root).unwrap();
+    let host = ["--dir", "ca", "--host", "kv.vault.azure.net"];
+    refused(
+        directory.path(),
+        &[&["init", "--force"][..], &host].concat(),
+    );
+    let told = refused(
+        directory.path(),
+        &[&["issue", "--out", "."][..], &host].concat(),
+    );
+    assert!(told.contains("do not belong together"), "{told}");
+}

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use portcullis::ca::{Ca, CaFiles, Existing, Host};
+use portcullis::ca::{Ca, CaError, CaFiles, Existing, Host};
 use portcullis::clock::{Clock as _, SystemClock};
 use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
@@ -208,4 +208,15 @@ fn what_holds_a_key_does_not_print_it() {
         "{text}"
     );
     assert!(!text.contains("key") && text.len() < 300, "{text}");
+}
+
+#[test]
+fn a_ca_that_has_not_begun_issues_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let (hosts, now) = (Host::each(&[KV.parse().unwrap()]), SystemClock.now());
+    let begin = now + 2 * DAY;
+    Ca::init(directory.path(), &hosts, 30 * DAY, begin, Existing::Keep).unwrap();
+    let ca = Ca::open(directory.path()).unwrap();
+    assert!(matches!(ca.issue(&hosts, DAY, now), Err(CaError::Ended(_))));
+    ca.issue(&hosts, DAY, begin).unwrap();
 }
