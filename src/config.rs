@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +21,8 @@ mod conform;
 mod document;
 mod environment;
 mod form;
+mod limits;
+mod listener;
 mod network;
 mod problem;
 mod raw;
@@ -29,6 +30,8 @@ mod schema;
 mod shape;
 
 pub(crate) use form::levels;
+pub use limits::Limits;
+pub use listener::{CertificateSource, ClientCertificates, Listener};
 pub use network::{AddressRange, Network, Subnet};
 pub use problem::{ConfigErrors, Place, Problem};
 pub use schema::schema;
@@ -132,47 +135,6 @@ impl Config {
             .iter()
             .flat_map(|vault| std::iter::once(&vault.authority).chain(&vault.public_names))
     }
-}
-
-/// One address on which clients are served over TLS.
-#[derive(Clone, Debug)]
-pub struct Listener {
-    /// The name used in logs and metrics.
-    pub name: Arc<str>,
-    /// The address to bind; port 0 lets the system choose.
-    pub address: SocketAddr,
-    /// Where its certificate comes from.
-    pub certificate: CertificateSource,
-    /// Whether clients are asked for a certificate; `None` if they are not.
-    pub client_certificates: Option<ClientCertificates>,
-    /// Whether only private links reach this listener.
-    pub private_link: bool,
-    /// The resource id of the private endpoint that leads to it.
-    pub private_endpoint: Option<Arc<str>>,
-}
-
-/// Where the certificate of a listener comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CertificateSource {
-    /// The directory of a private CA, by which the proxy issues itself a certificate for all hosts
-    /// of all vaults, again and again.
-    Ca(PathBuf),
-    /// Files, read again when they change.
-    Files {
-        /// PEM file with the certificate chain, leaf first.
-        certificate: PathBuf,
-        /// PEM file with the private key.
-        private_key: PathBuf,
-    },
-}
-
-/// How a listener asks clients for a certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientCertificates {
-    /// PEM file of the CAs that may vouch for clients.
-    pub ca_file: PathBuf,
-    /// Whether a client without a certificate is turned away.
-    pub required: bool,
 }
 
 /// Where this proxy runs.
@@ -337,41 +299,6 @@ pub enum LogFormat {
     Json,
 }
 
-/// Time, size and count limits.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Threads that serve requests; at least one.
-    pub worker_threads: usize,
-    /// Open client connections per listener; more wait in the kernel's backlog.
-    pub max_connections: usize,
-    /// HTTP/2 streams per connection.
-    pub max_concurrent_streams: u32,
-    /// Bytes of request headers.
-    pub max_header_bytes: u32,
-    /// Bytes of a request body.
-    pub max_body_bytes: u64,
-    /// TLS handshake.
-    pub handshake_timeout: Duration,
-    /// From the first byte of a request to the end of its headers.
-    pub header_read_timeout: Duration,
-    /// How long a connection may be without a request.
-    pub idle_timeout: Duration,
-    /// From the end of the headers to the end of the request body.
-    pub body_read_timeout: Duration,
-    /// Connecting to the vault, TLS included.
-    pub connect_timeout: Duration,
-    /// From sending the request to the vault's response headers.
-    pub first_byte_timeout: Duration,
-    /// From the request's arrival to the end of the vault's answer.
-    pub total_timeout: Duration,
-    /// How long an unused connection to a vault is kept.
-    pub pool_idle_timeout: Duration,
-    /// Unused connections kept per vault.
-    pub pool_max_idle: usize,
-    /// How long requests in flight may go on after SIGTERM.
-    pub drain_grace: Duration,
-}
-
 /// How the metadata of objects is asked for when a condition depends on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetadataQuestions {
@@ -396,29 +323,6 @@ impl Default for MetadataQuestions {
             timeout: Duration::from_secs(2),
             remembered_for: Duration::from_secs(5),
             max_remembered: 10_000,
-        }
-    }
-}
-
-impl Default for Limits {
-    /// The defaults of `config/portcullis.example.toml`, where each has its reason.
-    fn default() -> Self {
-        Self {
-            worker_threads: std::thread::available_parallelism().map_or(1, NonZero::get),
-            max_connections: 1024,
-            max_concurrent_streams: 100,
-            max_header_bytes: 32 * 1024,
-            max_body_bytes: 1024 * 1024,
-            handshake_timeout: Duration::from_secs(10),
-            header_read_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(90),
-            body_read_timeout: Duration::from_secs(30),
-            connect_timeout: Duration::from_secs(5),
-            first_byte_timeout: Duration::from_secs(30),
-            total_timeout: Duration::from_secs(60),
-            pool_idle_timeout: Duration::from_secs(60),
-            pool_max_idle: 32,
-            drain_grace: Duration::from_secs(25),
         }
     }
 }

@@ -16,15 +16,16 @@ use crate::rbac::Scope;
 use super::document::Document;
 use super::problem::{Problem, shown};
 use super::raw::{
-    RawAssignments, RawAudit, RawConfig, RawIssuer, RawLimits, RawLog, RawLogFormat, RawMetadata,
-    RawSink, RawVault,
+    RawAssignments, RawAudit, RawConfig, RawIssuer, RawLog, RawLogFormat, RawMetadata, RawSink,
+    RawVault,
 };
 use super::{
-    Admin, AssignmentFiles, AuditSink, Config, Connect, Files, Issuer, KeySource, Limits, Log,
-    LogFormat, MetadataQuestions, Vault, form,
+    Admin, AssignmentFiles, AuditSink, Config, Connect, Files, Issuer, KeySource, Log, LogFormat,
+    MetadataQuestions, Vault, form,
 };
 
 mod fit;
+mod listener;
 mod surroundings;
 
 /// Reads the settings and reports what is wrong with them.
@@ -82,7 +83,7 @@ impl Check<'_> {
             assignments: assignments?,
             audit: audit?,
             log: log?,
-            limits: limits(&raw.limits),
+            limits: raw.limits.meant(),
             metadata: metadata?,
             extra_query_parameters,
             network: network?,
@@ -404,26 +405,4 @@ fn all<T>(elements: Vec<Option<T>>) -> Option<Vec<T>> {
 
 fn boxed(texts: &[String]) -> Vec<Box<str>> {
     texts.iter().map(|text| text.as_str().into()).collect()
-}
-
-fn limits(raw: &RawLimits) -> Limits {
-    Limits {
-        worker_threads: raw
-            .worker_threads
-            .unwrap_or_else(|| Limits::default().worker_threads),
-        max_connections: raw.max_connections,
-        max_concurrent_streams: raw.max_concurrent_streams,
-        max_header_bytes: raw.max_header_bytes,
-        max_body_bytes: raw.max_body_bytes,
-        handshake_timeout: Duration::from_secs(raw.handshake_timeout_seconds),
-        header_read_timeout: Duration::from_secs(raw.header_read_timeout_seconds),
-        idle_timeout: Duration::from_secs(raw.idle_timeout_seconds),
-        body_read_timeout: Duration::from_secs(raw.body_read_timeout_seconds),
-        connect_timeout: Duration::from_secs(raw.connect_timeout_seconds),
-        first_byte_timeout: Duration::from_secs(raw.first_byte_timeout_seconds),
-        total_timeout: Duration::from_secs(raw.total_timeout_seconds),
-        pool_idle_timeout: Duration::from_secs(raw.pool_idle_timeout_seconds),
-        pool_max_idle: raw.pool_max_idle_connections,
-        drain_grace: Duration::from_secs(raw.drain_grace_seconds),
-    }
 }

@@ -7,18 +7,21 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Limits, MetadataQuestions};
+use super::MetadataQuestions;
 
+mod limits;
+mod listener;
 mod surroundings;
 
+pub(super) use limits::RawLimits;
+pub(super) use listener::{RawClientCertificates, RawListener};
 pub(super) use surroundings::{
-    RawClientCertificates, RawDeployment, RawNetwork, RawPublicNetworkAccess, RawRange, RawSku,
-    RawSubnet, RawVaultProperties,
+    RawDeployment, RawNetwork, RawPublicNetworkAccess, RawRange, RawSku, RawSubnet,
+    RawVaultProperties,
 };
 
 /// A year; much longer waits overflow the arithmetic of clocks.
@@ -77,42 +80,6 @@ pub(super) struct RawConfig {
     pub(super) network: RawNetwork,
     /// Where this proxy runs, as conditions may ask.
     pub(super) deployment: RawDeployment,
-}
-
-/// One address on which clients are served over TLS.
-#[derive(Debug, Default, Deserialize, JsonSchema, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct RawListener {
-    /// The listener's name in logs and metrics.
-    #[schemars(required, example = &"main")]
-    pub(super) name: Option<String>,
-    /// The IP address and port to bind; port 0 lets the system choose.
-    #[schemars(required, example = "0.0.0.0:8443")]
-    pub(super) address: Option<String>,
-    /// PEM file with the certificate chain, leaf first; read again when it changes.
-    #[schemars(length(min = 1), example = "tls/server.crt")]
-    pub(super) certificate_file: Option<PathBuf>,
-    /// PEM file with the certificate's private key.
-    #[schemars(length(min = 1), example = "tls/server.key")]
-    pub(super) private_key_file: Option<PathBuf>,
-    /// Directory of a private CA that `portcullis ca init` made, instead of the two files: the
-    /// proxy then issues its certificate itself and renews it.
-    #[schemars(length(min = 1), example = &"ca")]
-    pub(super) ca_directory: Option<PathBuf>,
-    /// PEM file with the CAs that may vouch for clients. Without it clients are not asked for a
-    /// certificate.
-    #[schemars(length(min = 1), example = "tls/clients-ca.pem")]
-    pub(super) client_ca_file: Option<PathBuf>,
-    /// Whether a client without a certificate is served; only beside `client_ca_file`.
-    pub(super) client_certificates: RawClientCertificates,
-    /// Whether only private links reach this listener.
-    pub(super) private_link: bool,
-    /// The resource id of the private endpoint that leads to this listener; implies
-    /// `private_link`.
-    #[schemars(
-        example = "/subscriptions/{id}/resourceGroups/{name}/providers/Microsoft.Network/privateEndpoints/{name}"
-    )]
-    pub(super) private_endpoint: Option<String>,
 }
 
 /// The administration listener.
@@ -295,58 +262,6 @@ pub(super) enum RawLogFormat {
     Json,
 }
 
-/// Limits of time, size and count.
-#[derive(Debug, Deserialize, JsonSchema, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct RawLimits {
-    /// Threads that serve requests; as many as there are processors for this process if absent.
-    #[schemars(range(min = 1, max = 1024))]
-    pub(super) worker_threads: Option<usize>,
-    /// Open client connections per listener; more wait in the kernel's backlog.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub(super) max_connections: usize,
-    /// HTTP/2 streams per connection.
-    #[schemars(range(min = 1, max = 10_000))]
-    pub(super) max_concurrent_streams: u32,
-    /// Size of a request's headers.
-    // The HTTP library's buffer is not smaller than 8 KiB.
-    #[schemars(range(min = 8192, max = 1_048_576))]
-    pub(super) max_header_bytes: u32,
-    /// Size of a request's body.
-    #[schemars(range(min = 1, max = 1_073_741_824))]
-    pub(super) max_body_bytes: u64,
-    /// The TLS handshake.
-    #[schemars(range(min = 1, max = MAX_SECONDS))]
-    pub(super) handshake_timeout_seconds: u64,
-    /// From the first byte of a request to the end of its headers.
-    #[schemars(range(min = 1, max = MAX_SECONDS))]
-    pub(super) header_read_timeout_seconds: u64,
-    /// How long a connection may be without a request.
-    #[schemars(range(min = 1, max = MAX_SECONDS))]
-    pub(super) idle_timeout_seconds: u64,
-    /// From the end of the headers to the end of the request body.
-    #[schemars(range(min = 1, max = MAX_SECONDS))]
-    pub(super) body_read_timeout_seconds: u64,
-    /// Connecting to the vault, TLS included.
-    #[schemars(range(min = 1, max = MAX_SECONDS))]
-    pub(super) connect_timeout_seconds: u64,
-    /// From sending the request to the headers of the vault's answer.
-    #[schemars(range(min = 1, max = MAX_SECONDS))]
-    pub(super) first_byte_timeout_seconds: u64,
-    /// From the request's arrival to the end of the vault's answer.
-    #[schemars(range(min = 1, max = MAX_SECONDS))]
-    pub(super) total_timeout_seconds: u64,
-    /// How long an unused connection to a vault is kept.
-    #[schemars(range(min = 1, max = MAX_SECONDS))]
-    pub(super) pool_idle_timeout_seconds: u64,
-    /// Unused connections kept per vault; 0 keeps none.
-    #[schemars(range(min = 0, max = 10_000))]
-    pub(super) pool_max_idle_connections: usize,
-    /// How long requests in flight may go on after SIGTERM.
-    #[schemars(range(min = 1, max = MAX_SECONDS))]
-    pub(super) drain_grace_seconds: u64,
-}
-
 /// How the metadata of objects is asked for when a condition depends on it.
 #[derive(Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -458,30 +373,6 @@ impl Default for RawLog {
         Self {
             format: RawLogFormat::Json,
             filter: LOG_FILTER.to_owned(),
-        }
-    }
-}
-
-impl Default for RawLimits {
-    fn default() -> Self {
-        let limits = Limits::default();
-        let seconds = |duration: Duration| duration.as_secs();
-        Self {
-            worker_threads: None,
-            max_connections: limits.max_connections,
-            max_concurrent_streams: limits.max_concurrent_streams,
-            max_header_bytes: limits.max_header_bytes,
-            max_body_bytes: limits.max_body_bytes,
-            handshake_timeout_seconds: seconds(limits.handshake_timeout),
-            header_read_timeout_seconds: seconds(limits.header_read_timeout),
-            idle_timeout_seconds: seconds(limits.idle_timeout),
-            body_read_timeout_seconds: seconds(limits.body_read_timeout),
-            connect_timeout_seconds: seconds(limits.connect_timeout),
-            first_byte_timeout_seconds: seconds(limits.first_byte_timeout),
-            total_timeout_seconds: seconds(limits.total_timeout),
-            pool_idle_timeout_seconds: seconds(limits.pool_idle_timeout),
-            pool_max_idle_connections: limits.pool_max_idle,
-            drain_grace_seconds: seconds(limits.drain_grace),
         }
     }
 }

@@ -10,15 +10,6 @@ use serde::{Deserialize, Serialize};
 /// not move with the machine's settings.
 const TIME_ZONE: &str = "UTC";
 
-// Variants without doc comments: a plain `enum` in the schema gives the better message.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(in crate::config) enum RawClientCertificates {
-    #[default]
-    Optional,
-    Required,
-}
-
 /// Address ranges that conditions may ask about.
 #[derive(Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
