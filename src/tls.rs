@@ -4,6 +4,7 @@
 //! or those of one CA file and no others.
 
 mod client;
+mod lookout;
 mod renewal;
 mod server;
 
@@ -19,7 +20,8 @@ use thiserror::Error;
 
 use crate::ca::CaError;
 pub use client::{UnreadableCertificate, client_certificate};
-pub use renewal::{Renewal, RenewalEvent, RenewalHandle};
+pub use lookout::{RenewalEvent, RenewalHandle};
+pub use renewal::Renewal;
 pub use server::{ServerCertificate, server_config};
 
 /// The protocol versions spoken; the newer one is preferred.

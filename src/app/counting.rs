@@ -138,6 +138,10 @@ impl RenewalCounters {
                 tracing::info!(listener, not_after, "certificate renewed");
             }
             RenewalEvent::Unchanged => *told = None,
+            RenewalEvent::Panicked => {
+                self.counters.certificate_not_renewed();
+                tracing::error!(listener, "a defect ended the look for another certificate");
+            }
             RenewalEvent::Failed(error) => {
                 self.counters.certificate_not_renewed();
                 let trouble = error.to_string();

@@ -1,5 +1,6 @@
 //! The side that shows a certificate.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,13 +24,25 @@ use crate::ca::Leaf;
 use crate::config::ClientCertificates;
 use crate::snapshot::Snapshot;
 
+/// How many certificates of before are remembered: with files that are renewed each week, two months.
+const MAX_EARLIER: usize = 8;
+
 /// What a listener shows its clients: a certificate with what vouches for it, and its key.
 pub struct ServerCertificate {
     shown: Arc<CertifiedKey>,
-    /// The private CA it is from, if the proxy issued it itself.
-    issuing: Option<CertificateDer<'static>>,
+    /// By what this proxy is known: this certificate's key and CA, and those before it.
+    known_by: VecDeque<Mark>,
     not_before: i64,
     not_after: i64,
+}
+
+/// What only this proxy has, or another one that stands in for it.
+#[derive(Clone, PartialEq, Eq)]
+struct Mark {
+    /// The public key of a leaf, as its certificate has it.
+    key: Box<[u8]>,
+    /// The private CA it is from, if the proxy issued it itself.
+    issuing: Option<CertificateDer<'static>>,
 }
 
 impl fmt::Debug for ServerCertificate {
@@ -69,10 +82,11 @@ impl ServerCertificate {
     /// # Errors
     /// [`rustls::Error`] if rustls cannot use it.
     pub fn issued(leaf: &Leaf, issuing: CertificateDer<'static>) -> Result<Self, rustls::Error> {
-        Ok(Self {
-            issuing: Some(issuing),
-            ..Self::new(leaf.chain(), leaf.private_key())?
-        })
+        let mut issued = Self::new(leaf.chain(), leaf.private_key())?;
+        for mark in &mut issued.known_by {
+            mark.issuing = Some(issuing.clone());
+        }
+        Ok(issued)
     }
 
     fn new(
@@ -85,12 +99,14 @@ impl ServerCertificate {
         shown.keys_match()?;
         let leaf = X509Certificate::from_der(shown.end_entity_cert()?);
         let (_, leaf) = leaf.map_err(|_| CertificateError::BadEncoding)?;
+        let key = leaf.public_key().raw.into();
+        let mark = Mark { key, issuing: None };
         let (not_before, not_after) = (leaf.validity().not_before, leaf.validity().not_after);
         Ok(Self {
             not_before: not_before.timestamp(),
             not_after: not_after.timestamp(),
+            known_by: VecDeque::from([mark]),
             shown: Arc::new(shown),
-            issuing: None,
         })
     }
 
@@ -107,11 +123,28 @@ impl ServerCertificate {
     }
 
     /// Whether a server that shows this chain is the proxy, or another one with the same CA: no
-    /// vault has its certificate from there.
+    /// vault has its certificate from there. Of two proxies behind one name one has the next
+    /// certificate before the other, so that the last few count, too.
     pub fn is_ours(&self, chain: &[CertificateDer<'_>]) -> bool {
-        let leaf = self.shown.cert.first();
-        let issuing = self.issuing.as_ref();
-        (leaf.is_some() && leaf == chain.first()) || issuing.is_some_and(|ca| chain.contains(ca))
+        let leaf = chain.first();
+        let leaf = leaf.and_then(|leaf| X509Certificate::from_der(leaf).ok());
+        let key = leaf.as_ref().map(|(_, leaf)| leaf.public_key().raw);
+        self.known_by.iter().any(|mark| {
+            let issued = mark.issuing.as_ref().is_some_and(|ca| chain.contains(ca));
+            issued || key.is_some_and(|key| *mark.key == *key)
+        })
+    }
+
+    /// The same, as the one that follows `earlier`.
+    #[must_use]
+    pub(super) fn after(mut self, earlier: &Self) -> Self {
+        for mark in &earlier.known_by {
+            if !self.known_by.contains(mark) {
+                self.known_by.push_back(mark.clone());
+            }
+        }
+        self.known_by.truncate(1 + MAX_EARLIER);
+        self
     }
 
     /// Whether clients see the same. Keys need not be compared: each is its certificate's.
