@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
+use rustls::ServerConfig;
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -34,9 +35,9 @@ use crate::proxy::upstream::Upstream;
 use crate::proxy::workers::{Worker, Workers};
 use crate::rbac::VaultScope;
 use crate::snapshot::Snapshot;
-use crate::tls::{Renewal, RenewalHandle, ServerCertificate};
+use crate::tls::{Reception, Renewal, RenewalHandle, ServerCertificate};
 
-use counting::{AuthnCounters, ListenCounters, RenewalCounters};
+use counting::{AuthnCounters, ListenCounters, RenewalCounters, Renewed};
 use role_data::RoleDataLoads;
 
 type BoxFuture<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
@@ -95,6 +96,7 @@ pub struct App {
 #[derive(Debug, Default)]
 struct Certificates {
     shown: Vec<Snapshot<ServerCertificate>>,
+    receptions: Vec<Snapshot<ServerConfig>>,
     renewals: Vec<RenewalHandle>,
 }
 
@@ -110,7 +112,7 @@ struct Proof {
 /// The listeners for clients.
 #[derive(Debug)]
 struct Serving {
-    addresses: Vec<(Arc<str>, SocketAddr)>,
+    addresses: Vec<(Arc<str>, Option<SocketAddr>)>,
     drain: DrainTrigger,
     tasks: JoinSet<()>,
 }
@@ -182,12 +184,12 @@ impl App {
         })
     }
 
-    /// The address that the listener named `name` is bound to.
+    /// The address that the listener named `name` is bound to; a Unix socket has none.
     pub fn address(&self, name: &str) -> Option<SocketAddr> {
         let mut addresses = self.serving.addresses.iter();
         addresses
             .find(|(listener, _)| **listener == *name)
-            .map(|(_, address)| *address)
+            .and_then(|(_, address)| *address)
     }
 
     /// The address that the administration listener is bound to.
@@ -233,7 +235,7 @@ impl Serving {
         };
         for (name, listener) in bound {
             let address = listener.local_addr();
-            tracing::info!(listener = &*name, %address, "serving");
+            tracing::info!(listener = &*name, address = %listener.place(), "serving");
             serving.addresses.push((Arc::clone(&name), address));
             let counters = ListenCounters::new(metrics.listener(&name));
             let on_event = move |event| counters.count(event);
@@ -345,16 +347,28 @@ fn certificates(
     let mut certificates = Certificates::default();
     for listener in &config.listeners {
         let renewal = Renewal::begin(&listener.certificate, &hosts, Arc::clone(clock));
-        let renewal = renewal.map_err(|cause| ListenError::Tls {
+        let failed = |cause| ListenError::Tls {
             listener: Arc::clone(&listener.name),
             cause,
-        })?;
-        let counters = RenewalCounters::new(&listener.name, metrics.listener(&listener.name));
+        };
+        let renewal = renewal.map_err(failed)?;
+        let counters =
+            |what| RenewalCounters::new(&listener.name, metrics.listener(&listener.name), what);
+        let (of_shown, of_clients) = (counters(Renewed::Certificate), counters(Renewed::ClientCas));
         let certificate = renewal.certificate();
-        counters.begin(&certificate.load());
+        let first = certificate.load();
+        of_shown.in_use(first.not_after(), first.issuer_not_after());
+        let clients = listener.client_certificates.as_ref();
+        let reception = Reception::begin(certificate.clone(), clients).map_err(failed)?;
+        if let Some(not_after) = reception.first_to_end() {
+            of_clients.in_use(not_after, None);
+        }
         certificates.shown.push(certificate);
-        let handle = renewal.spawn(move |event| counters.take(&event));
+        certificates.receptions.push(reception.config());
+        let handle = renewal.spawn(move |event| of_shown.take(&event));
         certificates.renewals.push(handle);
+        let handle = reception.spawn(move |event| of_clients.take(&event));
+        certificates.renewals.extend(handle);
     }
     Ok(certificates)
 }
@@ -367,10 +381,9 @@ async fn bind(
     let certificates = certificates(config, clock, metrics)?;
     let network = Arc::new(config.network.clone());
     let mut bound = Vec::with_capacity(config.listeners.len());
-    for (listener, certificate) in config.listeners.iter().zip(&certificates.shown) {
+    for (listener, tls) in config.listeners.iter().zip(&certificates.receptions) {
         let name = Arc::clone(&listener.name);
-        let certificate = certificate.clone();
-        let listener = BoundListener::bind(listener, certificate, &network, &config.limits).await?;
+        let listener = BoundListener::bind(listener, tls.clone(), &network, &config.limits).await?;
         bound.push((name, listener));
     }
     Ok((bound, certificates))
@@ -389,7 +402,9 @@ fn ways_to_vaults(
     bound: &[(Arc<str>, BoundListener)],
     certificates: &[Snapshot<ServerCertificate>],
 ) -> Result<Vec<GuardedVault>, StartError> {
-    let addresses = bound.iter().map(|(_, listener)| listener.local_addr());
+    // Nothing is connected to by a Unix socket; who leads there from an address shows a certificate.
+    let addresses = bound.iter();
+    let addresses = addresses.filter_map(|(_, listener)| listener.local_addr());
     let own = Ourselves::new(addresses, certificates.iter().cloned());
     let limits = Limits {
         pool_max_idle: idle_per_thread(&config.limits),

@@ -5,6 +5,7 @@
 
 mod client;
 mod lookout;
+mod reception;
 mod renewal;
 mod server;
 
@@ -21,8 +22,9 @@ use thiserror::Error;
 use crate::ca::CaError;
 pub use client::{UnreadableCertificate, client_certificate};
 pub use lookout::{RenewalEvent, RenewalHandle};
+pub use reception::{Reception, server_config};
 pub use renewal::Renewal;
-pub use server::{ServerCertificate, server_config};
+pub use server::ServerCertificate;
 
 /// The protocol versions spoken; the newer one is preferred.
 static VERSIONS: &[&rustls::SupportedProtocolVersion] =

@@ -24,6 +24,8 @@ pub enum RenewalEvent {
     Renewed {
         /// When it ends, in seconds of Unix time.
         not_after: i64,
+        /// When the private CA ends that it is from, if it is from one.
+        issuer_not_after: Option<i64>,
     },
     /// There was no reason for a change.
     Unchanged,

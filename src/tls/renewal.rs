@@ -99,8 +99,12 @@ impl Lookout for Renewal {
             Ok(None) => RenewalEvent::Unchanged,
             Ok(Some(certificate)) => {
                 let not_after = certificate.not_after();
+                let issuer_not_after = certificate.issuer_not_after();
                 self.publisher.publish(certificate.after(&present));
-                RenewalEvent::Renewed { not_after }
+                RenewalEvent::Renewed {
+                    not_after,
+                    issuer_not_after,
+                }
             }
             Err(error) => RenewalEvent::Failed(error),
         }

@@ -8,6 +8,7 @@
 
 mod bodies;
 mod client_certificates;
+mod client_names;
 mod clients;
 #[path = "../support/dns.rs"]
 mod dns;
@@ -21,5 +22,7 @@ mod links;
 #[path = "../support/permit.rs"]
 mod permit;
 mod pki;
+mod proxy_protocol;
+mod unix;
 mod upstream;
 mod vault;

@@ -2,6 +2,7 @@
 
 use crate::keyvault::{Operation, route};
 
+use super::super::ClientProcess;
 use super::*;
 
 const GUID: &str = "a1b2c3d4-0000-4000-8000-00000000000a";
@@ -153,7 +154,13 @@ async fn the_longest_record_is_one_line_of_at_most_8_kib() {
     let nasty = "\u{1}\"\\\r\n\u{1b}[2J\u{9b}ä".repeat(8000);
     let facts = ClientFacts {
         listener: nasty.as_str().into(),
-        ip: "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff".parse().unwrap(),
+        ip: "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff".parse().ok(),
+        via: "2001:db8:bbbb:bbbb:cccc:dddd:eeee:ffff".parse().ok(),
+        process: Some(ClientProcess {
+            uid: u32::MAX,
+            gid: u32::MAX,
+            pid: Some(i32::MAX),
+        }),
         tls: "1.3",
         sni: Some(nasty.as_str().into()),
         certificate: Some("f".repeat(64).into()),

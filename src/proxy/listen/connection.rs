@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,18 +16,21 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
-use tokio::net::TcpStream;
+use rustls::ServerConfig;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::origin::{Entrance, Origin};
 use super::place::Place;
+use super::socket::Stream;
 use super::{CloseReason, HandshakeFailure, ListenEvent, Peer};
 use crate::config::Limits;
 use crate::proxy::activity::{Activity, InFlight, Lapse, Watched};
 use crate::proxy::body::{Leftover, RelayError, RequestBody, ResponseBody};
 use crate::proxy::drain::Drain;
 use crate::proxy::gate::Gate;
-use crate::tls::{self, UnreadableCertificate};
+use crate::snapshot::Snapshot;
+use crate::tls;
 
 /// The smallest buffer hyper works with.
 const MIN_BUFFER_BYTES: usize = 8 * 1024;
@@ -43,16 +45,23 @@ const CLOSING_TIME: Duration = Duration::from_secs(5);
 
 /// What the connections of one listener have in common.
 pub(super) struct Server {
-    place: Place,
+    entrance: Entrance,
+    place: Arc<Place>,
     port: u16,
     limits: Limits,
-    acceptor: TlsAcceptor,
+    tls: Snapshot<ServerConfig>,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
 }
 
 impl Server {
-    pub(super) fn new(place: Place, port: u16, limits: Limits, acceptor: TlsAcceptor) -> Self {
+    pub(super) fn new(
+        entrance: Entrance,
+        place: Place,
+        port: u16,
+        limits: Limits,
+        tls: Snapshot<ServerConfig>,
+    ) -> Self {
         let max_header_bytes = usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX);
         let mut http1 = http1::Builder::new();
         http1
@@ -74,10 +83,11 @@ impl Server {
             .keep_alive_interval(limits.idle_timeout)
             .keep_alive_timeout(limits.handshake_timeout);
         Self {
-            place,
+            entrance,
+            place: Arc::new(place),
             port,
             limits,
-            acceptor,
+            tls,
             http1,
             http2,
         }
@@ -90,8 +100,7 @@ impl Server {
     /// Serves one connection to its end.
     pub(super) async fn run<S, A, E>(
         self: Arc<Self>,
-        stream: TcpStream,
-        address: SocketAddr,
+        stream: Stream,
         service: S,
         on_event: E,
         drain: Drain,
@@ -100,30 +109,19 @@ impl Server {
         A: Future<Output = Response<ResponseBody>> + Send + 'static,
         E: Fn(ListenEvent) + Clone + Send + Sync + 'static,
     {
-        // Small answers should not wait for more to come. A failure costs speed only.
-        let _slower = stream.set_nodelay(true);
-        let handshake = self.acceptor.accept(stream);
         let mut waiting = drain.clone();
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             // Nobody's request is lost by ending a handshake.
             () = waiting.started() => return,
-            outcome = tokio::time::timeout(self.limits.handshake_timeout, handshake) => {
-                match outcome.map_err(|_| HandshakeFailure::Timeout) {
-                    Ok(Ok(stream)) => stream,
-                    Ok(Err(cause)) => {
-                        on_event(ListenEvent::HandshakeFailed(classify(&cause)));
-                        return;
-                    }
-                    Err(timeout) => {
-                        on_event(ListenEvent::HandshakeFailed(timeout));
+            outcome = tokio::time::timeout(self.limits.handshake_timeout, self.receive(stream)) => {
+                match outcome.unwrap_or(Err(HandshakeFailure::Timeout)) {
+                    Ok(received) => received,
+                    Err(failure) => {
+                        on_event(ListenEvent::HandshakeFailed(failure));
                         return;
                     }
                 }
             }
-        };
-        let Ok(peer) = self.peer(&stream, address) else {
-            on_event(ListenEvent::HandshakeFailed(HandshakeFailure::Certificate));
-            return;
         };
         let mut open = Open::new(on_event);
         open.reason = self
@@ -131,29 +129,40 @@ impl Server {
             .await;
     }
 
-    /// Who is on the other end, for as long as the connection lasts.
-    fn peer(
+    /// Everything before the first request: who connects, and the TLS handshake.
+    async fn receive(
         &self,
-        stream: &TlsStream<TcpStream>,
-        address: SocketAddr,
-    ) -> Result<Peer, UnreadableCertificate> {
+        mut stream: Stream,
+    ) -> Result<(TlsStream<Stream>, Peer), HandshakeFailure> {
+        let origin = self.entrance.admit(&mut stream).await?;
+        let acceptor = TlsAcceptor::from(self.tls.load());
+        let handshake = acceptor.accept(stream).await;
+        let stream = handshake.map_err(|cause| classify(&cause))?;
+        let peer = self.peer(&stream, origin)?;
+        Ok((stream, peer))
+    }
+
+    /// Who is on the other end, for as long as the connection lasts.
+    fn peer(&self, stream: &TlsStream<Stream>, origin: Origin) -> Result<Peer, HandshakeFailure> {
         let (_, session) = stream.get_ref();
         let leaf = session.peer_certificates().and_then(<[_]>::first);
-        let certificate = leaf.map(|leaf| tls::client_certificate(leaf)).transpose()?;
+        let certificate = leaf
+            .map(|leaf| tls::client_certificate(leaf))
+            .transpose()
+            .map_err(|_unreadable| HandshakeFailure::Certificate)?;
+        let protocol = protocol(session.protocol_version());
         Ok(Peer {
             local_port: self.port,
+            via: origin.via,
+            credentials: origin.credentials,
             sni: session.server_name().map(Into::into),
-            connection: self.place.connection(
-                address.ip(),
-                protocol(session.protocol_version()),
-                certificate,
-            ),
+            connection: self.place.connection(origin.address, protocol, certificate),
         })
     }
 
     async fn converse<S, A, E>(
         &self,
-        stream: TlsStream<TcpStream>,
+        stream: TlsStream<Stream>,
         peer: Peer,
         service: S,
         on_event: &E,
@@ -170,8 +179,15 @@ impl Server {
         let activity = Activity::new(&self.limits);
         let answering = activity.clone();
         let limits = self.limits.clone();
-        let answer =
-            service_fn(move |request| answer(&service, &peer, request, &limits, answering.begin()));
+        let speaks_for_others = self.place.believes(&peer);
+        let place = speaks_for_others.then(|| Arc::clone(&self.place));
+        let answer = service_fn(move |request: Request<Incoming>| {
+            let peer = match &place {
+                None => Arc::clone(&peer),
+                Some(place) => place.behind(&peer, request.headers()),
+            };
+            answer(&service, peer, request, &limits, answering.begin())
+        });
         let io = Watched {
             inner: stream,
             activity: activity.clone(),
@@ -218,7 +234,7 @@ impl<E: Fn(ListenEvent)> Drop for Open<E> {
 /// Has `service` answer one request.
 fn answer<S, A>(
     service: &S,
-    peer: &Arc<Peer>,
+    peer: Arc<Peer>,
     request: Request<Incoming>,
     limits: &Limits,
     in_flight: Arc<InFlight>,
@@ -237,7 +253,7 @@ where
     };
     let body_in_flight = in_flight.clone();
     let request = request.map(|body| RequestBody::arriving(body, limits, leftover, body_in_flight));
-    let answer = service(peer.clone(), request);
+    let answer = service(peer, request);
     async move {
         let mut response = answer.await;
         if last {
