@@ -161,8 +161,15 @@ pub(super) fn is_named(der: &[u8], names: &[ClientName]) -> Result<bool, Unreada
                 by_name |= names.iter().any(|own| own.is_uri(text));
                 spiffe |= claims_spiffe(text);
             }
-            // Nothing that names here are about.
-            _ => {}
+            // No name of ours is of another kind.
+            GeneralName::OtherName(..)
+            | GeneralName::RFC822Name(_)
+            | GeneralName::X400Address(_)
+            | GeneralName::DirectoryName(_)
+            | GeneralName::EDIPartyName(_)
+            | GeneralName::IPAddress(_)
+            | GeneralName::RegisteredID(_)
+            | GeneralName::Invalid(..) => {}
         }
     }
     // SPIFFE: a certificate with such a URI has no other, or it identifies nobody.

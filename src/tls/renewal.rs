@@ -173,7 +173,7 @@ fn issue(
     let ca = Ca::open(&directory)?;
     let leaf = ca.issue(&hosts, LEAF_LIFETIME, now)?;
     let issuing = ca.issuing_certificate().clone();
-    let certificate = ServerCertificate::issued(&leaf, issuing.clone());
+    let certificate = ServerCertificate::issued(&leaf, &issuing);
     let certificate = certificate.map_err(|cause| TlsError::Refused {
         file: chain_file(&CaFiles::of(&directory).issuing),
         cause,

@@ -79,13 +79,13 @@ impl ServerCertificate {
     ///
     /// # Errors
     /// [`rustls::Error`] if rustls cannot use it.
-    pub fn issued(leaf: &Leaf, issuing: CertificateDer<'static>) -> Result<Self, rustls::Error> {
+    pub fn issued(leaf: &Leaf, issuing: &CertificateDer<'static>) -> Result<Self, rustls::Error> {
         let mut issued = Self::new(leaf.chain(), leaf.private_key())?;
         for mark in &mut issued.known_by {
             mark.issuing = Some(issuing.clone());
         }
         let (_, ca) =
-            X509Certificate::from_der(&issuing).map_err(|_| CertificateError::BadEncoding)?;
+            X509Certificate::from_der(issuing).map_err(|_| CertificateError::BadEncoding)?;
         issued.issuer_not_after = Some(ca.validity().not_after.timestamp());
         Ok(issued)
     }

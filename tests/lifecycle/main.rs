@@ -9,6 +9,7 @@
 mod ask;
 mod certificates;
 mod changes;
+mod client_authorities;
 mod client_certificates;
 mod commands;
 mod dev;
@@ -21,3 +22,4 @@ mod shrinking;
 mod start;
 mod stop;
 mod surroundings;
+mod whereabouts;
