@@ -185,6 +185,12 @@ impl VaultHandle {
         self.front.journal.entries()
     }
 
+    /// The requests from number `first` on, counted from 0, oldest first, and the number of the
+    /// next to come. Those before the latest 4096 are not among them.
+    pub fn journal_since(&self, first: u64) -> (Vec<JournalEntry>, u64) {
+        self.front.journal.since(first)
+    }
+
     /// How many requests have reached it.
     pub fn journal_len(&self) -> u64 {
         self.front.journal.len()
