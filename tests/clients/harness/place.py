@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 
-from .install import ROOT, TARGET, program
+from .install import HERE, ROOT, TARGET, program
 
 DIRECT, OWN, UNCHANGED = PLACES = ("direct", "own", "unchanged")
 VAULT_HOST = "portcullis-dev.vault.azure.net"
@@ -41,7 +41,7 @@ def run_suite(suite, place):
     with _World(folder, place) as world:
         described = folder / "place.json"
         described.write_text(json.dumps(world.described(), indent=1))
-        command = [*program()[suite], described, results]
+        command = program(suite, described, results)
         done = subprocess.run(command, env=world.environment(), timeout=PATIENCE, check=False)
     return 0 if done.returncode == 0 and results.exists() else 1
 
@@ -107,7 +107,7 @@ class _World:
         }
 
     def environment(self):
-        """What an application is given in order to trust the private CA, and nothing else."""
+        """What an application is given in order to trust the private CA, and no more of it."""
         ca = str(self.folder / "world" / "ca.pem")
         home = self.folder / "home"
         home.mkdir()
@@ -115,6 +115,9 @@ class _World:
             "PATH": os.environ["PATH"],
             "HOME": str(home),
             "REQUESTS_CA_BUNDLE": ca,
+            "SSL_CERT_FILE": ca,
             "NODE_EXTRA_CA_CERTS": ca,
             "PYTHONDONTWRITEBYTECODE": "1",
+            # What the suites share.
+            "PYTHONPATH": str(HERE),
         }
