@@ -1,5 +1,6 @@
 """Where a suite runs: a world of its own, and how its clients reach the vault in it."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -9,6 +10,7 @@ import struct
 import subprocess
 import sys
 
+from .arm import Arm
 from .install import HERE, ROOT, TARGET, program
 
 DIRECT, OWN, UNCHANGED = PLACES = ("direct", "own", "unchanged")
@@ -38,9 +40,12 @@ def run_suite(suite, place):
         with socket.create_server(("127.0.0.1", 443)):
             return 0 if socket.gethostbyname(VAULT_HOST) == "127.0.0.1" else 1
     results = folder / "results.json"
-    with _World(folder, place) as world:
+    with _World(folder, place) as world, contextlib.ExitStack() as stack:
+        told = world.described()
+        if suite == "cli":
+            told["arm_url"] = stack.enter_context(world.arm()).url
         described = folder / "place.json"
-        described.write_text(json.dumps(world.described(), indent=1))
+        described.write_text(json.dumps(told, indent=1))
         command = program(suite, described, results)
         done = subprocess.run(command, env=world.environment(), timeout=PATIENCE, check=False)
     return 0 if done.returncode == 0 and results.exists() else 1
@@ -87,9 +92,12 @@ class _World:
         self.process.communicate(timeout=30)
         self.log.close()
 
+    def state(self):
+        return json.loads((self.folder / "world" / "dev.json").read_text())
+
     def described(self):
         """What a suite is told. `vault_url` and `verify` are all that an application would know."""
-        state = json.loads((self.folder / "world" / "dev.json").read_text())
+        state = self.state()
         url = {
             DIRECT: state["vault_url"],
             OWN: state["proxy_url"],
@@ -105,6 +113,12 @@ class _World:
                ("ca_file", "client_assertion", "client_secret", "control_url", "issuer_url",
                 "people", "tenant")},
         }
+
+    def arm(self):
+        """A stand-in for ARM, with the certificate that is there for `localhost`."""
+        state = self.state()
+        place = self.folder / "world"
+        return Arm(place / "proxy.crt", place / "proxy.key", state["issuer_url"], state["tenant"])
 
     def environment(self):
         """What an application is given in order to trust the private CA, and no more of it."""

@@ -21,6 +21,9 @@ class Abandon(Exception):
 class Steps:
     """One run in one place."""
 
+    # The errors that say all there is to say.
+    telling = ()
+
     def __init__(self, place):
         self.place = place
         self.steps = []
@@ -92,7 +95,8 @@ class Steps:
         except Abandon:
             pass
         except Exception as error:  # noqa: BLE001: the other scenarios go on
-            traceback.print_exc()
+            if not isinstance(error, self.telling):
+                traceback.print_exc()
             self.note("suite", scenario.__name__, problem=f"{type(error).__name__}: {error}")
 
     def nothing_is_left_out(self, client, wanted, what):

@@ -31,6 +31,7 @@ PACKAGES = ("azure-identity", "azure-keyvault-certificates", "azure-keyvault-key
 class Suite(Steps):
     """One run of the Python clients in one place."""
 
+    telling = (HttpResponseError,)
     # What the asynchronous suite has others of.
     clients = CLIENTS
     by_secret, by_workload = ClientSecretCredential, WorkloadIdentityCredential
