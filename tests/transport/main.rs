@@ -18,6 +18,7 @@ mod gate;
 mod http2;
 mod lifecycle;
 mod links;
+mod panics;
 #[path = "../support/permit.rs"]
 mod permit;
 mod pki;
