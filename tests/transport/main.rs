@@ -13,6 +13,7 @@ mod clients;
 mod dns;
 #[path = "../support/facts.rs"]
 mod facts;
+mod faults;
 mod framing;
 mod gate;
 mod http2;

@@ -1,7 +1,9 @@
 //! From the vault's answer to the client's.
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, TRANSFER_ENCODING,
+};
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
@@ -45,6 +47,7 @@ pub(super) async fn relay(
 ) -> Result<ForwardedResponse, UpstreamErrorKind> {
     let (parts, body) = response.into_parts();
     check_status(parts.status)?;
+    check_framing(&parts.headers)?;
     let ClientHeaders {
         mut headers,
         rbac_assignment_id,
@@ -104,6 +107,17 @@ pub(super) fn check_status(status: StatusCode) -> Result<(), UpstreamErrorKind> 
         return Err(UpstreamErrorKind::Redirect);
     }
     Ok(())
+}
+
+/// SECURITY: what is coded otherwise, hyper takes as it comes and to the end of the connection, and
+/// the client would get the coded bytes without a word about the coding.
+pub(super) fn check_framing(headers: &HeaderMap) -> Result<(), UpstreamErrorKind> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        (Some(_), _) => Err(UpstreamErrorKind::AnswerHeaders),
+    }
 }
 
 /// Whether a client would look for links in this answer. Some read an answer without a type as
