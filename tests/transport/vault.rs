@@ -205,25 +205,15 @@ async fn write(stream: &mut TlsStream<TcpStream>, reply: Reply) -> bool {
                 _ = stream.read(&mut gone) => false,
             }
         }
-        Reply::Endless(first, rest) => {
-            let mut more = put(stream, &first).await;
-            while more {
-                more = put(stream, &rest).await;
-            }
-            false
-        }
+        Reply::Endless(first, rest) => endless(stream, &first, &rest).await,
         Reply::Reset(bytes) => {
             put(stream, &bytes).await;
-            stream.get_ref().0.set_zero_linger().unwrap();
-            false
+            reset(stream)
         }
         Reply::Unasked(bytes, sign, unasked, done) => {
             put(stream, &bytes).await;
             sign.notified().await;
-            let open = put(stream, &unasked).await && !unasked.is_empty();
-            if !open {
-                stream.get_ref().0.set_zero_linger().unwrap();
-            }
+            let open = put(stream, &unasked).await && !unasked.is_empty() || reset(stream);
             done.notify_one();
             open
         }
@@ -242,6 +232,20 @@ async fn write(stream: &mut TlsStream<TcpStream>, reply: Reply) -> bool {
             false
         }
     }
+}
+
+async fn endless(stream: &mut TlsStream<TcpStream>, first: &[u8], rest: &[u8]) -> bool {
+    let mut more = put(stream, first).await;
+    while more {
+        more = put(stream, rest).await;
+    }
+    false
+}
+
+/// Has the connection end by a reset when it is dropped.
+fn reset(stream: &TlsStream<TcpStream>) -> bool {
+    stream.get_ref().0.set_zero_linger().unwrap();
+    false
 }
 
 async fn put(stream: &mut TlsStream<TcpStream>, bytes: &[u8]) -> bool {

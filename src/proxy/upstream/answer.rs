@@ -1,6 +1,6 @@
 //! From the vault's answer to the client's.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, TRANSFER_ENCODING,
 };
@@ -13,6 +13,7 @@ use super::{UpstreamErrorKind, VaultBody};
 use crate::proxy::body::ResponseBody;
 use crate::proxy::headers::{self, ClientHeaders};
 use crate::proxy::links::{Coding, Links, MAX_ANSWER_BYTES, decode};
+use crate::secret::WipedBytes;
 
 /// Headers that speak of the exact bytes of a body, and lie once it was rewritten.
 const ABOUT_BYTES: [HeaderName; 5] = [
@@ -156,7 +157,7 @@ async fn rewrite(
             headers.remove(name);
         }
     }
-    Ok(rewritten.map_or(plain, Bytes::from))
+    Ok(rewritten.map_or(plain, WipedBytes::into_bytes))
 }
 
 /// Reads at most `max_bytes`, at most until `deadline`.
@@ -171,7 +172,7 @@ pub(super) async fn collect_until(
 }
 
 async fn collect(mut body: VaultBody, max_bytes: usize) -> Result<Bytes, UpstreamErrorKind> {
-    let mut collected = BytesMut::new();
+    let mut collected = WipedBytes::default();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| UpstreamErrorKind::AnswerAborted)?;
         let Ok(data) = frame.into_data() else {
@@ -182,5 +183,5 @@ async fn collect(mut body: VaultBody, max_bytes: usize) -> Result<Bytes, Upstrea
         }
         collected.extend_from_slice(&data);
     }
-    Ok(collected.freeze())
+    Ok(collected.into_bytes())
 }
