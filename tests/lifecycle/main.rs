@@ -12,6 +12,7 @@ mod changes;
 mod client_certificates;
 mod commands;
 mod dev;
+mod distress;
 mod keys;
 mod listeners;
 mod process;

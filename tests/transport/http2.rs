@@ -17,10 +17,10 @@ use crate::vault::{Reply, soon};
 const GET: &str = "/secrets/n/?api-version=7.4";
 
 const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
+pub(crate) const GOAWAY: u8 = 7;
 
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -82,10 +82,10 @@ fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// A connection on which every frame is written by hand.
-struct Raw(TlsStream<TcpStream>);
+pub(crate) struct Raw(TlsStream<TcpStream>);
 
 impl Raw {
-    async fn connect(world: &World) -> Self {
+    pub(crate) async fn connect(world: &World) -> Self {
         let mut raw = Self(stream(world).await);
         raw.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
         raw.send(&frame(SETTINGS, 0, 0, &[])).await;
@@ -97,7 +97,7 @@ impl Raw {
         self.0.flush().await.unwrap();
     }
 
-    async fn request(&mut self, stream: u32, path: &str) {
+    pub(crate) async fn request(&mut self, stream: u32, path: &str) {
         let block = fields(&[
             (":method", "GET"),
             (":scheme", "https"),
@@ -109,7 +109,7 @@ impl Raw {
     }
 
     /// The next frame that is one of `kinds`: its kind, stream and payload.
-    async fn next(&mut self, kinds: &[u8]) -> Option<(u8, u32, Vec<u8>)> {
+    pub(crate) async fn next(&mut self, kinds: &[u8]) -> Option<(u8, u32, Vec<u8>)> {
         soon(async {
             loop {
                 let mut head = [0; 9];

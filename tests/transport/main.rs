@@ -13,11 +13,13 @@ mod clients;
 mod dns;
 #[path = "../support/facts.rs"]
 mod facts;
+mod faults;
 mod framing;
 mod gate;
 mod http2;
 mod lifecycle;
 mod links;
+mod panics;
 #[path = "../support/permit.rs"]
 mod permit;
 mod pki;
