@@ -6,8 +6,8 @@
 
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST,
-    HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
-    WWW_AUTHENTICATE,
+    HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, TE,
+    TRANSFER_ENCODING, UPGRADE, USER_AGENT, WWW_AUTHENTICATE,
 };
 use http::request::Parts;
 use http::{Method, Version};
@@ -30,11 +30,19 @@ const METHOD_OVERRIDES: [&str; 4] = [
 ];
 
 /// Requests may have each of these once at most.
-const SINGLE: [(HeaderName, &str); 4] = [
+const SINGLE: [(HeaderName, &str); 8] = [
     (AUTHORIZATION, "authorization"),
     (CONTENT_LENGTH, "content-length"),
     (CONTENT_TYPE, "content-type"),
     (HOST, "host"),
+    (IF_MODIFIED_SINCE, "if-modified-since"),
+    (IF_UNMODIFIED_SINCE, "if-unmodified-since"),
+    (USER_AGENT, "user-agent"),
+    // The record has one of them, and the vault's log might have the other.
+    (
+        HeaderName::from_static("x-ms-client-request-id"),
+        "x-ms-client-request-id",
+    ),
 ];
 
 /// Headers that `Connection` may not name: dropping one would change what the request means.

@@ -180,9 +180,14 @@ impl Wire {
         String::from_utf8(head.to_vec()).unwrap()
     }
 
+    /// Waits for the end of the connection, whatever comes before it.
+    pub(crate) async fn finish(&mut self) {
+        while self.more().await.is_some() {}
+    }
+
     /// Waits for the end of the connection; fails the test if there is more to read.
     pub(crate) async fn closed(&mut self) {
-        while self.more().await.is_some() {}
+        self.finish().await;
         assert!(self.buffer.is_empty(), "{:?}", self.buffer);
     }
 }

@@ -13,6 +13,8 @@ mod clients;
 mod dns;
 #[path = "../support/facts.rs"]
 mod facts;
+#[path = "../support/frames.rs"]
+mod frames;
 mod framing;
 mod gate;
 mod http2;
