@@ -1,6 +1,7 @@
 //! Whether a site stands as it stood before an attack.
 
 use portcullis::dev::people;
+use tokio::io::AsyncWriteExt as _;
 
 use crate::site::{Reply, SECRET, Site, eventually};
 use crate::wire::Wire;
@@ -12,6 +13,17 @@ pub(crate) enum Then {
     Ends,
     /// It goes on behind the attack.
     GoesOn,
+    /// It ends, or it goes on behind the attack.
+    Either,
+}
+
+impl Wire {
+    /// Asks if the connection is still open; `None` if it has ended, or ends without an answer.
+    pub(crate) async fn try_ask(&mut self, bytes: impl AsRef<[u8]>) -> Option<Reply> {
+        let written = self.stream.write_all(bytes.as_ref()).await;
+        written.and(self.stream.flush().await).ok()?;
+        self.try_answer().await
+    }
 }
 
 impl Site {
@@ -37,10 +49,19 @@ impl Site {
             reached.is_empty(),
             "{attack:?} reached the vault: {reached:?}"
         );
-        self.new_decisions();
+        self.works(attack).await;
+    }
+
+    /// An honest request on a connection of its own is answered by the vault.
+    pub(crate) async fn works(&self, attack: &str) {
+        self.news();
         let reply = self.get(people::ADMIN, SECRET).await;
         assert_eq!(reply.status, 200, "after {attack:?}: {reply:?}");
-        self.forwarded();
+        let reached = self.news();
+        let honest = reached
+            .iter()
+            .filter(|entry| entry.path_and_query == SECRET);
+        assert_eq!(honest.count(), 1, "after {attack:?}: {reached:?}");
     }
 
     /// Refused before it became a request: 400 without a word, the end of the connection, counted
@@ -102,6 +123,11 @@ impl Site {
                 let reply = wire.ask(self.written("{GET}")).await;
                 assert_eq!(reply.status, 200, "{attack:?}");
                 self.forwarded();
+            }
+            Then::Either => {
+                let get = self.written("GET / HTTP/1.1\r\n{N}\r\n");
+                let status = wire.try_ask(get).await.map(|reply| reply.status);
+                assert!(matches!(status, None | Some(400)), "{attack:?}: {status:?}");
             }
         }
         self.stands(attack).await;
