@@ -45,6 +45,10 @@ const SINGLE: [(HeaderName, &str); 8] = [
     ),
 ];
 
+/// The longest path and query, in bytes. The longest that clients send have a `$skiptoken` of a few
+/// hundred; RFC 9112 §3 has servers take 8000.
+const MAX_TARGET_BYTES: usize = 8192;
+
 /// Headers that `Connection` may not name: dropping one would change what the request means.
 const NOT_PER_CONNECTION: [&str; 5] = [
     "authorization",
@@ -84,6 +88,9 @@ pub enum HeaderError {
     /// A header that must be single.
     #[error("the {0} header occurs more than once")]
     Repeated(&'static str),
+    /// A path and query that are longer than any client's.
+    #[error("the request target is longer than {MAX_TARGET_BYTES} bytes")]
+    Target,
     /// A transfer coding the client wants in the answer.
     #[error("the te header may only say trailers")]
     Te,
@@ -120,6 +127,10 @@ pub struct ClientHeaders {
 /// [`HeaderError`], every one of which is a 400.
 pub fn inspect(request: &Parts, body: &impl Body) -> Result<(), HeaderError> {
     let headers = &request.headers;
+    let target = request.uri.path_and_query();
+    if target.is_some_and(|target| target.as_str().len() > MAX_TARGET_BYTES) {
+        return Err(HeaderError::Target);
+    }
     // SECURITY: what was authorized as one verb must not run as another. Servers that take their
     // headers from CGI-like variables cannot tell `_` from `-`.
     if headers.keys().any(is_method_override) {

@@ -10,6 +10,8 @@
 mod frames;
 mod http1;
 mod http2;
+mod limits;
+mod overload;
 #[path = "../pipeline/site.rs"]
 #[expect(dead_code, reason = "the tests of the pipeline need more of it")]
 mod site;
