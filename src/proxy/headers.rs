@@ -102,8 +102,8 @@ pub enum HeaderError {
 /// Why an answer of the vault cannot be passed on.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum AnswerHeaderError {
-    /// Both `Content-Length` and `Transfer-Encoding`.
-    #[error("the vault's answer has two framings")]
+    /// Both `Content-Length` and `Transfer-Encoding`, or a length that is no plain number.
+    #[error("the vault's answer has no single framing")]
     Framing,
     /// A header that clients read once.
     #[error("the vault's answer has more than one {0} header")]
@@ -293,8 +293,11 @@ pub fn to_client(mut headers: HeaderMap) -> Result<ClientHeaders, AnswerHeaderEr
             return Err(AnswerHeaderError::Repeated(text));
         }
     }
-    // SECURITY: the length would go on to the client, for a body of another length.
-    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
+    // SECURITY: the length would go on to the client, for a body of another length, or in a form
+    // that not every client reads alike: the HTTP library takes `2, 2` for 2.
+    if let Some(length) = headers.get(CONTENT_LENGTH)
+        && (headers.contains_key(TRANSFER_ENCODING) || !is_plain_number(length))
+    {
         return Err(AnswerHeaderError::Framing);
     }
     let rbac_assignment_id = headers.get(RBAC_ASSIGNMENT_ID).cloned();
@@ -308,6 +311,10 @@ pub fn to_client(mut headers: HeaderMap) -> Result<ClientHeaders, AnswerHeaderEr
         headers,
         rbac_assignment_id,
     })
+}
+
+fn is_plain_number(value: &HeaderValue) -> bool {
+    !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit)
 }
 
 fn is_for_client(name: &str) -> bool {

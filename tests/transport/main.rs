@@ -6,6 +6,7 @@
 #![cfg(test)]
 #![cfg(feature = "dev")]
 
+mod answers;
 mod bodies;
 mod client_certificates;
 mod clients;
