@@ -30,7 +30,8 @@ use crate::proxy::drain::{self, Drain, DrainTrigger};
 use crate::proxy::host::{DuplicateName, VaultTable};
 use crate::proxy::listen::{BoundListener, ListenError, Peer};
 use crate::proxy::metadata::Inspector;
-use crate::proxy::pipeline::{GuardedVault, Pipeline};
+use crate::proxy::pipeline::{CallerKey, GuardedVault, Pipeline};
+use crate::proxy::shares::{Places, Shares};
 use crate::proxy::upstream::Upstream;
 use crate::proxy::workers::{Worker, Workers};
 use crate::rbac::VaultScope;
@@ -135,8 +136,7 @@ impl App {
     /// [`StartError`] for what no waiting will mend.
     pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new(&Names::from(&config), clock.now())?);
-        let counted = Arc::clone(&metrics);
-        let audit = AuditLog::open(&config.audit, move |event| counted.audit(event))?;
+        let audit = audit(&config, Arc::clone(&metrics))?;
         let authenticator = Arc::new(authenticator(&config, &clock, &metrics)?);
         let scopes = config.vaults.iter().map(vault_scope).collect();
         let (publisher, assignments) = store::store(scopes, config.assignments.max_staleness);
@@ -154,15 +154,15 @@ impl App {
             audit: audit.clone(),
             metrics: Arc::clone(&metrics),
             extra_query_parameters: config.extra_query_parameters.into(),
+            callers: callers(&config.limits),
             total_timeout: config.limits.total_timeout,
             surroundings: Arc::new(surroundings(&config.deployment)),
             zone: config.deployment.zone,
         };
         let loads = RoleDataLoads::new(publisher, Arc::clone(&metrics));
         let trouble = loads.trouble();
-        let watch = watch::spawn(config.assignments, Arc::clone(&clock), move |outcome| {
-            loads.take(outcome);
-        });
+        let (files, time) = (config.assignments, Arc::clone(&clock));
+        let watch = watch::spawn(files, time, move |outcome| loads.take(outcome));
         let refresh = authenticator.spawn_refresh();
         let proof = Proof {
             authenticator,
@@ -170,7 +170,8 @@ impl App {
             audit,
             clock,
         };
-        let serving = Serving::begin(bound, &pipelines(&pipeline, &workers), &metrics);
+        let most = config.limits.max_concurrent_requests;
+        let serving = Serving::begin(bound, &pipelines(&pipeline, &workers), &metrics, most);
         let readiness = proof.readiness(trouble, serving.drain.subscribe());
         let administration = administer(admin, metrics, readiness);
         Ok(Self {
@@ -226,6 +227,7 @@ impl Serving {
         bound: Vec<(Arc<str>, BoundListener)>,
         pipelines: &[Worker<Arc<Pipeline>>],
         metrics: &Metrics,
+        max_concurrent_requests: usize,
     ) -> Self {
         let (trigger, drain) = drain::channel();
         let mut serving = Self {
@@ -239,9 +241,10 @@ impl Serving {
             serving.addresses.push((Arc::clone(&name), address));
             let counters = ListenCounters::new(metrics.listener(&name));
             let on_event = move |event| counters.count(event);
-            let workers = pipelines
-                .iter()
-                .map(|worker| worker.with(|pipeline| service(pipeline, metrics.listener(&name))));
+            let places = Arc::new(Places::new(max_concurrent_requests));
+            let workers = pipelines.iter().map(|worker| {
+                worker.with(|pipeline| service(pipeline, metrics.listener(&name), &places))
+            });
             let (workers, drain) = (workers.collect(), drain.clone());
             serving.tasks.spawn(async move {
                 let drained = listener.serve(workers, on_event, drain).await;
@@ -265,15 +268,17 @@ fn pipelines(pipeline: &Pipeline, workers: &Workers) -> Vec<Worker<Arc<Pipeline>
 fn service(
     pipeline: &Arc<Pipeline>,
     counters: ListenerMetrics,
+    places: &Arc<Places>,
 ) -> impl Fn(Arc<Peer>, Request<RequestBody>) -> BoxFuture<Response<ResponseBody>> + Clone + use<> {
-    let pipeline = Arc::clone(pipeline);
+    let (pipeline, places) = (Arc::clone(pipeline), Arc::clone(places));
     move |peer, request| {
         let in_flight = counters.request();
+        let place = places.take();
         let pipeline = Arc::clone(&pipeline);
         // The long future is made where it stays.
         Box::pin(async move {
             let _in_flight = in_flight;
-            pipeline.answer(peer, request).await
+            pipeline.answer(peer, request, place).await
         })
     }
 }
@@ -295,6 +300,10 @@ fn administer(
     }
 }
 
+fn audit(config: &Config, metrics: Arc<Metrics>) -> Result<AuditLog, AuditError> {
+    AuditLog::open(&config.audit, move |event| metrics.audit(event))
+}
+
 fn authenticator(
     config: &Config,
     clock: &Arc<dyn Clock>,
@@ -307,6 +316,11 @@ fn authenticator(
 fn inspector(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> Inspector {
     let (clock, metrics) = (Arc::clone(clock), Arc::clone(metrics));
     Inspector::new(config.metadata.clone(), config.vaults.len(), clock, metrics)
+}
+
+/// What each caller may have in progress.
+fn callers(limits: &Limits) -> Arc<Shares<CallerKey>> {
+    Arc::new(Shares::new(limits.max_concurrent_requests_per_caller))
 }
 
 fn vault_scope(vault: &config::Vault) -> VaultScope {

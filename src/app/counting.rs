@@ -91,6 +91,7 @@ impl ListenCounters {
         match event {
             ListenEvent::AcceptFailed => self.counters.connection_ended(ConnectionResult::Aborted),
             ListenEvent::Opened => open.push(self.counters.connection()),
+            ListenEvent::Refused => self.counters.connection_ended(ConnectionResult::Refused),
             ListenEvent::Closed(reason) => {
                 drop(open.pop());
                 self.counters.connection_ended(ended(reason));
@@ -213,6 +214,7 @@ const fn handshake(failure: HandshakeFailure) -> metrics::HandshakeFailure {
             metrics::HandshakeFailure::Certificate
         }
         HandshakeFailure::Disconnected => metrics::HandshakeFailure::Io,
+        HandshakeFailure::GaveWay => metrics::HandshakeFailure::GaveWay,
         HandshakeFailure::PeerCredentials => metrics::HandshakeFailure::PeerCredentials,
         HandshakeFailure::ProxyHeader => metrics::HandshakeFailure::ProxyHeader,
         HandshakeFailure::Timeout => metrics::HandshakeFailure::Timeout,

@@ -19,6 +19,7 @@ use crate::clock::SystemClock;
 use crate::config::{AuditSink, Log, LogFormat};
 use crate::dev::people::{self, Person};
 use crate::dev::world::{Ports, World, WorldSettings};
+use crate::hardening::panics;
 use crate::telemetry;
 
 /// How large the file of decision records may become, and how many old ones are kept.
@@ -119,6 +120,7 @@ impl Serve {
             format: LogFormat::Human,
             filter: "warn".into(),
         })?;
+        panics::watch();
         let records = directory.join("decisions.jsonl");
         let mut settings = WorldSettings {
             control_port: self.control_port,

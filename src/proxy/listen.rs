@@ -7,6 +7,7 @@
 
 mod connection;
 mod forwarded;
+mod handshakes;
 mod origin;
 mod place;
 pub mod proxy_protocol;
@@ -106,8 +107,16 @@ pub enum ListenEvent {
     HandshakeFailed(HandshakeFailure),
     /// A connection was opened: its handshake is done.
     Opened,
+    /// A connection was closed at once, as its address has all it may have.
+    Refused,
     /// A request head was refused with 400 before it became a request.
     RequestRefused(HeadDefect),
+}
+
+impl From<HandshakeFailure> for ListenEvent {
+    fn from(failure: HandshakeFailure) -> Self {
+        Self::HandshakeFailed(failure)
+    }
 }
 
 /// Why a connection ended.
@@ -160,6 +169,8 @@ pub enum HandshakeFailure {
     Certificate,
     /// The client went away.
     Disconnected,
+    /// There were too many, and this was the oldest.
+    GaveWay,
     /// Nothing in common: version, cipher suite, application protocol.
     Incompatible,
     /// It was not TLS.
@@ -176,10 +187,11 @@ pub enum HandshakeFailure {
 
 impl HandshakeFailure {
     /// Every failure, for initialising metrics.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Alert,
         Self::Certificate,
         Self::Disconnected,
+        Self::GaveWay,
         Self::Incompatible,
         Self::NotTls,
         Self::PeerCredentials,
@@ -194,6 +206,7 @@ impl HandshakeFailure {
             Self::Alert => "alert",
             Self::Certificate => "certificate",
             Self::Disconnected => "disconnected",
+            Self::GaveWay => "gave_way",
             Self::Incompatible => "incompatible",
             Self::NotTls => "not_tls",
             Self::PeerCredentials => "peer_credentials",

@@ -13,6 +13,7 @@ mod client_authorities;
 mod client_certificates;
 mod commands;
 mod dev;
+mod distress;
 mod keys;
 mod listeners;
 mod process;

@@ -6,6 +6,7 @@
 #![cfg(test)]
 #![cfg(feature = "dev")]
 
+mod answers;
 mod bodies;
 mod client_certificates;
 mod client_names;
@@ -14,11 +15,15 @@ mod clients;
 mod dns;
 #[path = "../support/facts.rs"]
 mod facts;
+mod faults;
+#[path = "../support/frames.rs"]
+mod frames;
 mod framing;
 mod gate;
 mod http2;
 mod lifecycle;
 mod links;
+mod panics;
 #[path = "../support/permit.rs"]
 mod permit;
 mod pki;

@@ -8,8 +8,10 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use thiserror::Error;
+use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::{Instant, Sleep};
 
+use crate::proxy::pipeline::InProgress;
 use crate::proxy::upstream::VaultBody;
 
 /// Why an answer that was being relayed broke off. The client's stream is aborted.
@@ -72,6 +74,7 @@ pub struct ResponseBody {
     source: Source,
     sent_bytes: u64,
     observer: Option<Observer>,
+    _holding: Option<InProgress>,
 }
 
 enum Source {
@@ -80,7 +83,7 @@ enum Source {
         body: VaultBody,
         deadline: Instant,
         /// Set once the vault had to be waited for.
-        timer: Option<Pin<Box<Sleep>>>,
+        timer: Option<Pin<Box<Unconstrained<Sleep>>>>,
         /// Set once the vault broke off.
         broken: bool,
     },
@@ -92,6 +95,7 @@ impl From<Source> for ResponseBody {
             source,
             sent_bytes: 0,
             observer: None,
+            _holding: None,
         }
     }
 }
@@ -113,6 +117,13 @@ impl ResponseBody {
     #[must_use]
     pub fn observed(mut self, observer: impl FnOnce(BodyOutcome) + Send + 'static) -> Self {
         self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// Has the request count as in progress until this body is gone.
+    #[must_use]
+    pub(in crate::proxy) fn holding(mut self, held: InProgress) -> Self {
+        self._holding = Some(held);
         self
     }
 
@@ -165,10 +176,16 @@ impl Body for ResponseBody {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }
+                    // A vault that never has to be waited for is out of time too.
+                    Poll::Ready(Some(_)) if Instant::now() >= *deadline => {
+                        Some(Err(RelayError::Deadline))
+                    }
                     Poll::Ready(frame) => frame.and_then(Result::ok).map(Ok),
                     Poll::Pending => {
-                        let timer = timer
-                            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(*deadline)));
+                        // Unconstrained: reading may have used up what this task may do at once.
+                        let timer = timer.get_or_insert_with(|| {
+                            Box::pin(unconstrained(tokio::time::sleep_until(*deadline)))
+                        });
                         std::task::ready!(timer.as_mut().poll(cx));
                         Some(Err(RelayError::Deadline))
                     }

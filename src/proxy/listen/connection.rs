@@ -20,7 +20,8 @@ use rustls::ServerConfig;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::origin::{Entrance, Origin};
+use super::handshakes::Handshakes;
+use super::origin::{self, Entrance, Holder, Origin};
 use super::place::Place;
 use super::socket::Stream;
 use super::{CloseReason, HandshakeFailure, ListenEvent, Peer};
@@ -29,6 +30,7 @@ use crate::proxy::activity::{Activity, InFlight, Lapse, Watched};
 use crate::proxy::body::{Leftover, RelayError, RequestBody, ResponseBody};
 use crate::proxy::drain::Drain;
 use crate::proxy::gate::Gate;
+use crate::proxy::shares::{Share, Shares};
 use crate::snapshot::Snapshot;
 use crate::tls;
 
@@ -50,6 +52,9 @@ pub(super) struct Server {
     port: u16,
     limits: Limits,
     tls: Snapshot<ServerConfig>,
+    handshakes: Arc<Handshakes>,
+    /// How many connections each client has.
+    clients: Arc<Shares<Holder>>,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
 }
@@ -86,6 +91,8 @@ impl Server {
             entrance,
             place: Arc::new(place),
             port,
+            handshakes: Arc::new(Handshakes::new(limits.max_connections.div_ceil(2))),
+            clients: Arc::new(Shares::new(limits.max_connections_per_address)),
             limits,
             tls,
             http1,
@@ -109,37 +116,61 @@ impl Server {
         A: Future<Output = Response<ResponseBody>> + Send + 'static,
         E: Fn(ListenEvent) + Clone + Send + Sync + 'static,
     {
+        let known = match self.greet(&stream) {
+            Ok(known) => known,
+            Err(event) => return on_event(event),
+        };
+        let mut place = self.handshakes.begin();
         let mut waiting = drain.clone();
-        let (stream, peer) = tokio::select! {
+        let (stream, peer, _known) = tokio::select! {
             // Nobody's request is lost by ending a handshake.
             () = waiting.started() => return,
-            outcome = tokio::time::timeout(self.limits.handshake_timeout, self.receive(stream)) => {
-                match outcome.unwrap_or(Err(HandshakeFailure::Timeout)) {
-                    Ok(received) => received,
-                    Err(failure) => {
-                        on_event(ListenEvent::HandshakeFailed(failure));
-                        return;
-                    }
-                }
-            }
+            () = place.gave_way() => return on_event(HandshakeFailure::GaveWay.into()),
+            outcome = tokio::time::timeout(
+                self.limits.handshake_timeout,
+                self.receive(stream, known),
+            ) => match outcome.unwrap_or_else(|_late| Err(HandshakeFailure::Timeout.into())) {
+                Ok(received) => received,
+                Err(event) => return on_event(event),
+            },
         };
+        drop(place);
         let mut open = Open::new(on_event);
         open.reason = self
             .converse(stream, peer, service, &open.on_event, drain)
             .await;
     }
 
+    /// What is known without reading a byte; nothing of who is announced by a load balancer.
+    fn greet(&self, stream: &Stream) -> Result<Option<Known>, ListenEvent> {
+        let origin = self.entrance.at_once(stream)?;
+        origin.map(|origin| self.admit(origin)).transpose()
+    }
+
+    fn admit(&self, origin: Origin) -> Result<Known, ListenEvent> {
+        let share = self.clients.take(origin.holder());
+        let share = share.ok_or(ListenEvent::Refused)?;
+        Ok(Known {
+            origin,
+            _share: share,
+        })
+    }
+
     /// Everything before the first request: who connects, and the TLS handshake.
     async fn receive(
         &self,
         mut stream: Stream,
-    ) -> Result<(TlsStream<Stream>, Peer), HandshakeFailure> {
-        let origin = self.entrance.admit(&mut stream).await?;
+        known: Option<Known>,
+    ) -> Result<(TlsStream<Stream>, Peer, Known), ListenEvent> {
+        let known = match known {
+            Some(known) => known,
+            None => self.admit(origin::announced(&mut stream).await?)?,
+        };
         let acceptor = TlsAcceptor::from(self.tls.load());
         let handshake = acceptor.accept(stream).await;
         let stream = handshake.map_err(|cause| classify(&cause))?;
-        let peer = self.peer(&stream, origin)?;
-        Ok((stream, peer))
+        let peer = self.peer(&stream, known.origin)?;
+        Ok((stream, peer, known))
     }
 
     /// Who is on the other end, for as long as the connection lasts.
@@ -207,6 +238,12 @@ impl Server {
         let connection = self.http1.serve_connection(io, answer);
         drive(connection, &activity, drain).await
     }
+}
+
+/// Who connects, and the share of connections that is held for it.
+struct Known {
+    origin: Origin,
+    _share: Share<Holder>,
 }
 
 /// An open connection: one event when it begins, one when it is gone, however it goes.
