@@ -220,6 +220,9 @@ fn every_key_is_described_and_every_number_has_a_unit_and_limits() {
                 "_requests",
                 "_streams",
                 "_answers",
+                "_requests",
+                "_per_address",
+                "_per_caller",
                 ".keep",
             ];
             assert!(units.iter().any(|unit| key.ends_with(unit)), "{key}");
