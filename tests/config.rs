@@ -10,7 +10,7 @@ use portcullis::assignments::overlay;
 use portcullis::clock::Zone;
 use portcullis::config::{
     AuditSink, CertificateSource, Config, ConfigErrors, Connect, Files, KeySource, Limits,
-    LogFormat, MetadataQuestions, Network, Place, VaultProperties, schema,
+    LogFormat, MetadataQuestions, Network, Place, Sandbox, VaultProperties, schema,
 };
 use portcullis::keyvault::Authority;
 use serde_json::Value;
@@ -295,6 +295,9 @@ addresses = ["10.20.0.0/24"]
 [deployment]
 environment = "prod"
 time_zone = "Europe/Berlin"
+[process]
+core_dumps = true
+sandbox = "required"
 "#
     );
     let properties = "[vault.properties]\nsku = \"premium\"\ntags = { team = \"a\" }\n[[issuer]]";
@@ -312,6 +315,7 @@ time_zone = "Europe/Berlin"
         config.deployment.zone,
         Zone::named("Europe/Berlin").unwrap()
     );
+    assert!(config.process.core_dumps && config.process.sandbox == Sandbox::Required);
     let properties = &config.vaults[0].properties;
     assert_eq!(properties.sku.as_deref(), Some("premium"));
     assert_eq!(properties.enable_soft_delete, None);
@@ -322,6 +326,7 @@ time_zone = "Europe/Berlin"
     assert!(listener.client_certificates.is_none() && !listener.private_link);
     assert_eq!(least.network, Network::default());
     assert_eq!(least.deployment.zone, Zone::default());
+    assert!(!least.process.core_dumps && least.process.sandbox == Sandbox::IfAvailable);
     assert_eq!(least.vaults[0].properties, VaultProperties::default());
 }
 

@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::config::{
     Admin, AssignmentFiles, AuditSink, CertificateSource, ClientCertificates, Config, Connect,
     Deployment, Issuer, KeySource, Limits, Listener, Log, LogFormat, MetadataQuestions, Network,
-    Vault, VaultProperties,
+    Process, Vault, VaultProperties,
 };
 use crate::keyvault::{Authority, NameError};
 use crate::rbac::ScopeError;
@@ -342,6 +342,7 @@ fn configuration(
         extra_query_parameters: Vec::new(),
         network: settings.network.clone(),
         deployment: settings.deployment.clone(),
+        process: Process::default(),
     })
 }
 
