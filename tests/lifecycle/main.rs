@@ -13,6 +13,7 @@ mod client_certificates;
 mod commands;
 mod dev;
 mod distress;
+mod hardening;
 mod keys;
 mod listeners;
 mod process;
