@@ -30,6 +30,7 @@ use crate::proxy::host::{DuplicateName, VaultTable};
 use crate::proxy::listen::{BoundListener, ListenError, Peer};
 use crate::proxy::metadata::Inspector;
 use crate::proxy::pipeline::{GuardedVault, Pipeline};
+use crate::proxy::shares::{Places, Shares};
 use crate::proxy::upstream::Upstream;
 use crate::proxy::workers::{Worker, Workers};
 use crate::rbac::VaultScope;
@@ -152,6 +153,9 @@ impl App {
             audit: audit.clone(),
             metrics: Arc::clone(&metrics),
             extra_query_parameters: config.extra_query_parameters.into(),
+            callers: Arc::new(Shares::new(
+                config.limits.max_concurrent_requests_per_caller,
+            )),
             total_timeout: config.limits.total_timeout,
             surroundings: Arc::new(surroundings(&config.deployment)),
             zone: config.deployment.zone,
@@ -168,7 +172,8 @@ impl App {
             audit,
             clock,
         };
-        let serving = Serving::begin(bound, &pipelines(&pipeline, &workers), &metrics);
+        let most = config.limits.max_concurrent_requests;
+        let serving = Serving::begin(bound, &pipelines(&pipeline, &workers), &metrics, most);
         let readiness = proof.readiness(trouble, serving.drain.subscribe());
         let administration = administer(admin, metrics, readiness);
         Ok(Self {
@@ -224,6 +229,7 @@ impl Serving {
         bound: Vec<(Arc<str>, BoundListener)>,
         pipelines: &[Worker<Arc<Pipeline>>],
         metrics: &Metrics,
+        max_concurrent_requests: usize,
     ) -> Self {
         let (trigger, drain) = drain::channel();
         let mut serving = Self {
@@ -237,9 +243,10 @@ impl Serving {
             serving.addresses.push((Arc::clone(&name), address));
             let counters = ListenCounters::new(metrics.listener(&name));
             let on_event = move |event| counters.count(event);
-            let workers = pipelines
-                .iter()
-                .map(|worker| worker.with(|pipeline| service(pipeline, metrics.listener(&name))));
+            let places = Arc::new(Places::new(max_concurrent_requests));
+            let workers = pipelines.iter().map(|worker| {
+                worker.with(|pipeline| service(pipeline, metrics.listener(&name), &places))
+            });
             let (workers, drain) = (workers.collect(), drain.clone());
             serving.tasks.spawn(async move {
                 let drained = listener.serve(workers, on_event, drain).await;
@@ -263,15 +270,17 @@ fn pipelines(pipeline: &Pipeline, workers: &Workers) -> Vec<Worker<Arc<Pipeline>
 fn service(
     pipeline: &Arc<Pipeline>,
     counters: ListenerMetrics,
+    places: &Arc<Places>,
 ) -> impl Fn(Arc<Peer>, Request<RequestBody>) -> BoxFuture<Response<ResponseBody>> + Clone + use<> {
-    let pipeline = Arc::clone(pipeline);
+    let (pipeline, places) = (Arc::clone(pipeline), Arc::clone(places));
     move |peer, request| {
         let in_flight = counters.request();
+        let place = places.take();
         let pipeline = Arc::clone(&pipeline);
         // The long future is made where it stays.
         Box::pin(async move {
             let _in_flight = in_flight;
-            pipeline.answer(peer, request).await
+            pipeline.answer(peer, request, place).await
         })
     }
 }

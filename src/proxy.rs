@@ -27,6 +27,7 @@ pub mod metadata;
 pub mod pipeline;
 mod properties;
 pub mod reject;
+pub mod shares;
 pub mod upstream;
 pub mod workers;
 

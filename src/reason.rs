@@ -73,6 +73,8 @@ reasons! {
     NotDataAction = "not_data_action",
     /// A role assignment allows it.
     OkAssignment = "ok_assignment",
+    /// As many requests are being answered as may be at a time.
+    Overload = "overload",
     /// A proof-of-possession token, which cannot pass a proxy.
     PopUnsupported = "pop_unsupported",
     /// The assignment's role definition is not in the data.
@@ -83,6 +85,8 @@ reasons! {
     SnapshotMissing = "snapshot_missing",
     /// Role assignments are older than their bound.
     SnapshotStale = "snapshot_stale",
+    /// The path and query are longer than any client's.
+    TargetTooLong = "target_too_long",
     /// No Key Vault operation has this method and path.
     UnknownOperation = "unknown_operation",
     /// The host names no configured vault.

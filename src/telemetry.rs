@@ -6,7 +6,9 @@
 //!
 //! * One event is one line, whatever a field contains.
 //! * Crates other than this one log at `info` at most. hyper, h2, rustls and reqwest describe
-//!   traffic at `debug` and `trace`, and what they print is not ours to vouch for.
+//!   traffic at `debug` and `trace`, and what they print is not ours to vouch for. rustls is kept
+//!   at `error`: it warns of every malformed server name and repeats it, so that anybody who can
+//!   connect could write into the log, and as much as they like. Such handshakes are counted.
 
 use std::io::{self, Write};
 
@@ -69,8 +71,16 @@ where
 
 fn is_ours_or_coarse(metadata: &Metadata<'_>) -> bool {
     let target = metadata.target();
-    let ours = target == "portcullis" || target.starts_with("portcullis::");
-    ours || *metadata.level() <= Level::INFO
+    let is_of = |name: &str| {
+        let rest = target.strip_prefix(name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    };
+    let most = if is_of("rustls") {
+        Level::ERROR
+    } else {
+        Level::INFO
+    };
+    is_of("portcullis") || *metadata.level() <= most
 }
 
 fn filter(text: &str) -> Result<Targets, TelemetryError> {
@@ -79,7 +89,8 @@ fn filter(text: &str) -> Result<Targets, TelemetryError> {
     })
 }
 
-/// Writes each event as one line: control characters inside it are escaped, as in JSON.
+/// Writes each event as one line: control characters and their like inside it are escaped, as in
+/// JSON.
 ///
 /// SECURITY: a field shown with `%` may hold what a client sent; without this it could end the line
 /// and forge another, or move the cursor of whoever reads it. `tracing-subscriber` escapes fields
@@ -102,7 +113,7 @@ impl<W: Write> Write for Line<W> {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let body = event.strip_suffix(b"\n").unwrap_or(event);
         let text = String::from_utf8_lossy(body);
-        if !text.contains(char::is_control) {
+        if !text.contains(may_deceive) {
             return self.0.write_all(event).map(|()| event.len());
         }
         let mut line = String::with_capacity(event.len() + 16);
@@ -110,7 +121,7 @@ impl<W: Write> Write for Line<W> {
             match c {
                 '\n' => line.push_str("\\n"),
                 '\r' => line.push_str("\\r"),
-                c if c.is_control() => line.push_str(&format!("\\u{:04x}", u32::from(c))),
+                c if may_deceive(c) => line.push_str(&format!("\\u{:04x}", u32::from(c))),
                 c => line.push(c),
             }
         }
@@ -121,6 +132,21 @@ impl<W: Write> Write for Line<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
     }
+}
+
+/// Control characters, and those by which a line looks like another text, or like two lines: the
+/// separators of Unicode and the marks of writing direction (UAX #9).
+fn may_deceive(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2066}'..='\u{2069}'
+                | '\u{feff}'
+        )
 }
 
 #[cfg(test)]
@@ -160,14 +186,11 @@ mod tests {
     fn an_event_is_one_line_whatever_it_holds() {
         for format in [LogFormat::Human, LogFormat::Json] {
             let text = logged(format, "info", || {
-                let name = "a\r\n2026-01-01 INFO forged\u{1b}[2J\u{9b}2J\u{7f}";
+                let name = "a\r\n2026-01-01 INFO forged\u{1b}[2J\u{9b}2J\u{7f}\u{2028}\u{202e}";
                 tracing::info!(%name, plain = name, "request for {name}");
             });
             assert_eq!(text.lines().count(), 1, "{text}");
-            assert!(
-                !text.trim_end_matches('\n').contains(char::is_control),
-                "{text}"
-            );
+            assert!(!text.trim_end_matches('\n').contains(may_deceive), "{text}");
         }
     }
 
@@ -187,7 +210,8 @@ mod tests {
             tracing::trace!(target: "h2::codec", "frame with a header");
             tracing::debug!(target: "hyper_util::client", "connecting");
             tracing::debug!(target: "portcullisx", "not ours");
-            tracing::info!(target: "rustls", "coarse");
+            tracing::info!(target: "rustlsx", "coarse");
+            tracing::warn!(target: "rustls::msgs::handshake", "a name from a client");
             tracing::trace!("ours");
         });
         assert!(text.contains("coarse") && text.contains("ours"), "{text}");

@@ -91,6 +91,7 @@ impl ListenCounters {
         match event {
             ListenEvent::AcceptFailed => self.counters.connection_ended(ConnectionResult::Aborted),
             ListenEvent::Opened => open.push(self.counters.connection()),
+            ListenEvent::Refused => self.counters.connection_ended(ConnectionResult::Refused),
             ListenEvent::Closed(reason) => {
                 drop(open.pop());
                 self.counters.connection_ended(ended(reason));
@@ -178,6 +179,7 @@ const fn handshake(failure: HandshakeFailure) -> metrics::HandshakeFailure {
             metrics::HandshakeFailure::Certificate
         }
         HandshakeFailure::Disconnected => metrics::HandshakeFailure::Io,
+        HandshakeFailure::GaveWay => metrics::HandshakeFailure::GaveWay,
         HandshakeFailure::Timeout => metrics::HandshakeFailure::Timeout,
         HandshakeFailure::Incompatible | HandshakeFailure::NotTls | HandshakeFailure::Protocol => {
             metrics::HandshakeFailure::Protocol

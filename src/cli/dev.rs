@@ -67,7 +67,8 @@ struct Serve {
     /// For test suites: serve the vault's journal and take scripted answers on this port of 127.0.0.1
     ///
     /// GET /journal?since=N tells what reached the vault; POST /script has the next request for a
-    /// path answered otherwise; POST /release lets held answers go on. Whoever reaches it may do so.
+    /// path answered otherwise; POST /release lets held answers go on; POST /forward makes the objects
+    /// older. Whoever reaches it may do so.
     #[arg(long, value_name = "PORT")]
     control_port: Option<u16>,
     #[command(flatten)]

@@ -10,6 +10,13 @@ pub struct Limits {
     pub worker_threads: usize,
     /// Open client connections per listener; more wait in the kernel's backlog.
     pub max_connections: usize,
+    /// Of those, how many one client address may have. For IPv6 the first 64 bits count.
+    pub max_connections_per_address: usize,
+    /// Requests in progress per listener, from their headers to the end of their answers; more are
+    /// refused.
+    pub max_concurrent_requests: usize,
+    /// Requests in progress per caller, on all listeners together; more are refused.
+    pub max_concurrent_requests_per_caller: usize,
     /// HTTP/2 streams per connection.
     pub max_concurrent_streams: u32,
     /// Bytes of request headers.
@@ -38,12 +45,23 @@ pub struct Limits {
     pub drain_grace: Duration,
 }
 
+impl Limits {
+    /// What one address may have of `max_connections` if nothing is said: three quarters, so that
+    /// no single machine shuts out all others, and clients behind one load balancer have room.
+    pub const fn share_of_an_address(max_connections: usize) -> usize {
+        max_connections - max_connections / 4
+    }
+}
+
 impl Default for Limits {
     /// The defaults of `config/portcullis.example.toml`, where each has its reason.
     fn default() -> Self {
         Self {
             worker_threads: std::thread::available_parallelism().map_or(1, NonZero::get),
             max_connections: 1024,
+            max_connections_per_address: Self::share_of_an_address(1024),
+            max_concurrent_requests: 1024,
+            max_concurrent_requests_per_caller: 256,
             max_concurrent_streams: 100,
             max_header_bytes: 32 * 1024,
             max_body_bytes: 1024 * 1024,

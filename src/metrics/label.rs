@@ -79,6 +79,8 @@ labels! {
         Closed = "closed",
         /// There was no TLS handshake.
         HandshakeFailed = "handshake_failed",
+        /// It was closed at once, as its address had all it may have.
+        Refused = "refused",
     }
 }
 
@@ -87,6 +89,8 @@ labels! {
     HandshakeFailure {
         /// The client did not accept the certificate.
         Certificate = "certificate",
+        /// There were too many, and it was the oldest.
+        GaveWay = "gave_way",
         /// The connection broke.
         Io = "io",
         /// The client spoke no TLS, or none in common.

@@ -6,8 +6,8 @@
 
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST,
-    HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
-    WWW_AUTHENTICATE,
+    HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, TE,
+    TRANSFER_ENCODING, UPGRADE, USER_AGENT, WWW_AUTHENTICATE,
 };
 use http::request::Parts;
 use http::{Method, Version};
@@ -30,12 +30,24 @@ const METHOD_OVERRIDES: [&str; 4] = [
 ];
 
 /// Requests may have each of these once at most.
-const SINGLE: [(HeaderName, &str); 4] = [
+const SINGLE: [(HeaderName, &str); 8] = [
     (AUTHORIZATION, "authorization"),
     (CONTENT_LENGTH, "content-length"),
     (CONTENT_TYPE, "content-type"),
     (HOST, "host"),
+    (IF_MODIFIED_SINCE, "if-modified-since"),
+    (IF_UNMODIFIED_SINCE, "if-unmodified-since"),
+    (USER_AGENT, "user-agent"),
+    // The record has one of them, and the vault's log might have the other.
+    (
+        HeaderName::from_static("x-ms-client-request-id"),
+        "x-ms-client-request-id",
+    ),
 ];
+
+/// The longest path and query, in bytes. The longest that clients send have a `$skiptoken` of a few
+/// hundred; RFC 9112 §3 has servers take 8000.
+const MAX_TARGET_BYTES: usize = 8192;
 
 /// Headers that `Connection` may not name: dropping one would change what the request means.
 const NOT_PER_CONNECTION: [&str; 5] = [
@@ -76,6 +88,9 @@ pub enum HeaderError {
     /// A header that must be single.
     #[error("the {0} header occurs more than once")]
     Repeated(&'static str),
+    /// A path and query that are longer than any client's.
+    #[error("the request target is longer than {MAX_TARGET_BYTES} bytes")]
+    Target,
     /// A transfer coding the client wants in the answer.
     #[error("the te header may only say trailers")]
     Te,
@@ -87,8 +102,8 @@ pub enum HeaderError {
 /// Why an answer of the vault cannot be passed on.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum AnswerHeaderError {
-    /// Both `Content-Length` and `Transfer-Encoding`.
-    #[error("the vault's answer has two framings")]
+    /// Both `Content-Length` and `Transfer-Encoding`, or a length that is no plain number.
+    #[error("the vault's answer has no single framing")]
     Framing,
     /// A header that clients read once.
     #[error("the vault's answer has more than one {0} header")]
@@ -112,6 +127,10 @@ pub struct ClientHeaders {
 /// [`HeaderError`], every one of which is a 400.
 pub fn inspect(request: &Parts, body: &impl Body) -> Result<(), HeaderError> {
     let headers = &request.headers;
+    let target = request.uri.path_and_query();
+    if target.is_some_and(|target| target.as_str().len() > MAX_TARGET_BYTES) {
+        return Err(HeaderError::Target);
+    }
     // SECURITY: what was authorized as one verb must not run as another. Servers that take their
     // headers from CGI-like variables cannot tell `_` from `-`.
     if headers.keys().any(is_method_override) {
@@ -274,8 +293,11 @@ pub fn to_client(mut headers: HeaderMap) -> Result<ClientHeaders, AnswerHeaderEr
             return Err(AnswerHeaderError::Repeated(text));
         }
     }
-    // SECURITY: the length would go on to the client, for a body of another length.
-    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
+    // SECURITY: the length would go on to the client, for a body of another length, or in a form
+    // that not every client reads alike: the HTTP library takes `2, 2` for 2.
+    if let Some(length) = headers.get(CONTENT_LENGTH)
+        && (headers.contains_key(TRANSFER_ENCODING) || !is_plain_number(length))
+    {
         return Err(AnswerHeaderError::Framing);
     }
     let rbac_assignment_id = headers.get(RBAC_ASSIGNMENT_ID).cloned();
@@ -289,6 +311,10 @@ pub fn to_client(mut headers: HeaderMap) -> Result<ClientHeaders, AnswerHeaderEr
         headers,
         rbac_assignment_id,
     })
+}
+
+fn is_plain_number(value: &HeaderValue) -> bool {
+    !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit)
 }
 
 fn is_for_client(name: &str) -> bool {

@@ -6,6 +6,7 @@
 //! with it. When a client goes away, what works for it is dropped.
 
 mod connection;
+mod handshakes;
 mod place;
 
 use std::io;
@@ -82,6 +83,8 @@ pub enum ListenEvent {
     HandshakeFailed(HandshakeFailure),
     /// A connection was opened: its handshake is done.
     Opened,
+    /// A connection was closed at once, as its address has all it may have.
+    Refused,
     /// A request head was refused with 400 before it became a request.
     RequestRefused(HeadDefect),
 }
@@ -136,6 +139,8 @@ pub enum HandshakeFailure {
     Certificate,
     /// The client went away.
     Disconnected,
+    /// There were too many, and this was the oldest.
+    GaveWay,
     /// Nothing in common: version, cipher suite, application protocol.
     Incompatible,
     /// It was not TLS.
@@ -148,10 +153,11 @@ pub enum HandshakeFailure {
 
 impl HandshakeFailure {
     /// Every failure, for initialising metrics.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Alert,
         Self::Certificate,
         Self::Disconnected,
+        Self::GaveWay,
         Self::Incompatible,
         Self::NotTls,
         Self::Protocol,
@@ -164,6 +170,7 @@ impl HandshakeFailure {
             Self::Alert => "alert",
             Self::Certificate => "certificate",
             Self::Disconnected => "disconnected",
+            Self::GaveWay => "gave_way",
             Self::Incompatible => "incompatible",
             Self::NotTls => "not_tls",
             Self::Protocol => "protocol",

@@ -21,6 +21,7 @@ use super::host::{Selected, VaultTable};
 use super::listen::Peer;
 use super::metadata::Inspector;
 use super::reject::Rejection;
+use super::shares::{Place, Share, Shares};
 use super::upstream::{ForwardRequest, ForwardedResponse, Upstream};
 use crate::assignments::store::Assignments;
 use crate::attributes::{Surroundings, VaultFacts};
@@ -30,7 +31,7 @@ use crate::clock::{Clock, Zone};
 use crate::config;
 use crate::keyvault::{Operation, OperationKind, route};
 use crate::metrics::Metrics;
-use crate::principal::Caller;
+use crate::principal::{Caller, Claims, ObjectId};
 use crate::rbac::Permit;
 use crate::reason::{Reason, Verdict};
 use crate::secret::BearerToken;
@@ -80,6 +81,8 @@ pub struct Pipeline {
     pub metrics: Arc<Metrics>,
     /// Query parameters that pass besides Key Vault's own.
     pub extra_query_parameters: Arc<[Box<str>]>,
+    /// How many requests each caller may have in progress.
+    pub callers: Arc<Shares<CallerKey>>,
     /// From a request's arrival to the end of the vault's answer.
     pub total_timeout: Duration,
     /// What vaults say about objects.
@@ -90,9 +93,21 @@ pub struct Pipeline {
     pub zone: Zone,
 }
 
+/// A caller, whatever token it brings: the configured name of its issuer, and its object id there.
+pub type CallerKey = (Arc<str>, ObjectId);
+
+/// What a request holds until its answer has ended.
+#[derive(Debug, Default)]
+pub(super) struct InProgress {
+    /// Its place among those of its listener; `None` if it found none, and is refused.
+    place: Option<Place>,
+    share: Option<Share<CallerKey>>,
+}
+
 /// What is known of a request so far.
 struct Trail {
     record: AuditGuard,
+    held: InProgress,
     arrived: Instant,
     vault: Option<usize>,
     operation: Option<OperationKind>,
@@ -119,6 +134,7 @@ impl Pipeline {
             audit: self.audit.clone(),
             metrics: Arc::clone(&self.metrics),
             extra_query_parameters: Arc::clone(&self.extra_query_parameters),
+            callers: Arc::clone(&self.callers),
             total_timeout: self.total_timeout,
             inspector: Arc::clone(&self.inspector),
             surroundings: Arc::clone(&self.surroundings),
@@ -126,13 +142,15 @@ impl Pipeline {
         }
     }
 
-    /// Answers one request of `peer`: with the vault's answer, or with a refusal.
+    /// Answers one request of `peer`: with the vault's answer, or with a refusal. Without a `place`
+    /// it is refused.
     ///
     /// Exactly one decision record is written per call, also when the future is dropped.
     pub async fn answer(
         self: Arc<Self>,
         peer: Arc<Peer>,
         request: Request<RequestBody>,
+        place: Option<Place>,
     ) -> Response<ResponseBody> {
         let now = self.clock.now();
         let (parts, mut body) = request.into_parts();
@@ -143,14 +161,18 @@ impl Pipeline {
         }
         let mut trail = Trail {
             record,
+            held: InProgress { place, share: None },
             arrived: Instant::now(),
             vault: None,
             operation: None,
         };
-        match self.admit(&peer, &parts, &mut body, &mut trail).await {
+        let outcome = self.admit(&peer, &parts, &mut body, &mut trail).await;
+        let held = std::mem::take(&mut trail.held);
+        let response = match outcome {
             Ok(admitted) => self.forward(admitted, parts.headers, body, trail).await,
             Err(rejection) => self.refuse(rejection, trail).await,
-        }
+        };
+        response.map(|body| body.holding(held))
     }
 
     /// Everything up to the permit. What is learned on the way is left in `trail`; a body that had to
@@ -168,6 +190,11 @@ impl Pipeline {
         trail
             .record
             .vault(vault.config.name.as_str(), &vault.config.resource_id);
+        if trail.held.place.is_none() {
+            trail.record.sub_reason("listener");
+            let message = "Too many requests are being answered at the moment.";
+            return Err(Rejection::overload(message));
+        }
         // Before anything else is looked at: an SDK's first call has neither body nor token.
         let token = authn::bearer(&parts.headers)
             .map_err(|error| self.no_token(error, &vault.config, trail))?;
@@ -204,7 +231,18 @@ impl Pipeline {
             self.unauthenticated(error, vault)
         })?;
         trail.record.caller(&caller);
+        trail.held.share = Some(self.share(caller.claims(), trail)?);
         Ok(caller)
+    }
+
+    /// One more request in progress for a caller.
+    fn share(&self, claims: &Claims, trail: &mut Trail) -> Result<Share<CallerKey>, Rejection> {
+        let caller = (Arc::clone(&claims.issuer_name), claims.object_id);
+        self.callers.take(caller).ok_or_else(|| {
+            trail.record.sub_reason("caller");
+            let message = "Too many requests of this caller are being answered at the moment.";
+            Rejection::overload(message)
+        })
     }
 
     fn operation(&self, parts: &Parts, trail: &mut Trail) -> Result<Operation, Rejection> {
@@ -347,6 +385,7 @@ impl Pipeline {
             arrived,
             vault,
             operation,
+            ..
         } = trail;
         let seen = Seen {
             vault,

@@ -29,6 +29,9 @@ pub const REASON: &str = "x-portcullis-reason";
 /// How long a client should wait before it asks again when we could not decide, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 5;
 
+/// The same when there are too many requests at a time: they are answered within moments.
+const RETRY_AFTER_OVERLOAD_SECONDS: u32 = 1;
+
 /// An answer of ours.
 #[derive(Debug)]
 pub struct Rejection {
@@ -64,6 +67,14 @@ impl Rejection {
             message: message.into(),
             challenge: None,
             retry_after_seconds: RETRY_AFTER_SECONDS,
+        }
+    }
+
+    /// 503 for one request too many.
+    pub fn overload(message: &'static str) -> Self {
+        Self {
+            retry_after_seconds: RETRY_AFTER_OVERLOAD_SECONDS,
+            ..Self::because(Reason::Overload, message)
         }
     }
 
@@ -157,6 +168,7 @@ impl From<HeaderError> for Rejection {
             | HeaderError::Repeated(_)
             | HeaderError::Te
             | HeaderError::Upgrade => Reason::BadHeader,
+            HeaderError::Target => Reason::TargetTooLong,
         };
         Self::because(reason, error.to_string())
     }
@@ -274,6 +286,7 @@ const fn status_of(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::BadBody => (StatusCode::BAD_REQUEST, "BadParameter"),
         Reason::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "RequestTimeout"),
         Reason::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLarge"),
+        Reason::TargetTooLong => (StatusCode::URI_TOO_LONG, "RequestUriTooLong"),
         Reason::BadHost | Reason::UnknownVault => {
             (StatusCode::MISDIRECTED_REQUEST, "MisdirectedRequest")
         }
@@ -290,6 +303,7 @@ const fn status_of(reason: Reason) -> (StatusCode, &'static str) {
         Reason::AuditUnavailable
         | Reason::KeysUnavailable
         | Reason::MetadataUnavailable
+        | Reason::Overload
         | Reason::SnapshotMissing
         | Reason::SnapshotStale => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
         Reason::UpstreamError => (StatusCode::BAD_GATEWAY, "BadGateway"),

@@ -20,6 +20,7 @@ mod process;
 mod readiness;
 mod run;
 mod shrinking;
+mod soak;
 mod start;
 mod stop;
 mod surroundings;

@@ -97,6 +97,7 @@ impl Process {
         }
     }
 
+    /// Its number.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

@@ -20,13 +20,14 @@ use crate::site::{Reply, Site, soon};
 
 /// An HTTP/1.1 connection.
 pub(crate) struct Wire {
-    stream: TlsStream<TcpStream>,
+    pub(crate) stream: TlsStream<TcpStream>,
     buffer: BytesMut,
     /// The head of the last answer, byte for byte.
     pub(crate) head: String,
 }
 
-async fn connect(
+/// A connection whose handshake names `name` and speaks `protocol`.
+pub(crate) async fn connect(
     site: &Site,
     address: SocketAddr,
     name: &str,
@@ -111,7 +112,12 @@ impl Wire {
 
     /// Reads the next answer, which must have a whole head.
     pub(crate) async fn answer(&mut self) -> Reply {
-        let head = self.until(b"\r\n\r\n").await.expect("an answer");
+        self.try_answer().await.expect("an answer")
+    }
+
+    /// Reads the next answer; `None` if the connection ends before its head has.
+    pub(crate) async fn try_answer(&mut self) -> Option<Reply> {
+        let head = self.until(b"\r\n\r\n").await?;
         self.head = String::from_utf8(head.to_vec()).unwrap();
         let (status_line, fields) = self.head.split_once("\r\n").unwrap();
         let status: u16 = status_line.split(' ').nth(1).unwrap().parse().unwrap();
@@ -122,11 +128,11 @@ impl Wire {
             headers.append(name, HeaderValue::from_str(value.trim()).unwrap());
         }
         let body = self.body(status, &headers).await;
-        Reply {
+        Some(Reply {
             status,
             headers,
             body,
-        }
+        })
     }
 
     async fn body(&mut self, status: u16, headers: &HeaderMap) -> Option<Bytes> {
@@ -180,9 +186,14 @@ impl Wire {
         String::from_utf8(head.to_vec()).unwrap()
     }
 
+    /// Waits for the end of the connection, whatever comes before it.
+    pub(crate) async fn finish(&mut self) {
+        while self.more().await.is_some() {}
+    }
+
     /// Waits for the end of the connection; fails the test if there is more to read.
     pub(crate) async fn closed(&mut self) {
-        while self.more().await.is_some() {}
+        self.finish().await;
         assert!(self.buffer.is_empty(), "{:?}", self.buffer);
     }
 }

@@ -6,24 +6,18 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use portcullis::proxy::listen::{CloseReason, ListenEvent};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::clients::Client;
+use crate::frames::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY, HEADERS, RST_STREAM,
+    Raw, SETTINGS, fields, frame,
+};
 use crate::gate::{OWN, Setup, World};
 use crate::vault::{Reply, soon};
 
 const GET: &str = "/secrets/n/?api-version=7.4";
-
-const DATA: u8 = 0;
-pub(crate) const HEADERS: u8 = 1;
-pub(crate) const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-pub(crate) const GOAWAY: u8 = 7;
-
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
 
 async fn stream(world: &World) -> TlsStream<TcpStream> {
     soon(Client::connect(
@@ -58,73 +52,22 @@ async fn ask(
     (status, why)
 }
 
-/// A frame as it is on the wire.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut frame = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend_from_slice(payload);
-    frame
+pub(crate) async fn connect(world: &World) -> Raw {
+    Raw::begin(stream(world).await).await
 }
 
-/// Header fields as literals without compression (RFC 7541 §6.2.2).
-fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
-    let mut block = Vec::new();
-    for (name, value) in fields {
-        block.push(0);
-        for text in [name, value] {
-            assert!(text.len() < 127);
-            block.push(u8::try_from(text.len()).unwrap());
-            block.extend_from_slice(text.as_bytes());
-        }
-    }
-    block
+fn get(path: &str) -> Vec<u8> {
+    fields(&[
+        (":method", "GET"),
+        (":scheme", "https"),
+        (":authority", OWN),
+        (":path", path),
+    ])
 }
 
-/// A connection on which every frame is written by hand.
-pub(crate) struct Raw(TlsStream<TcpStream>);
-
-impl Raw {
-    pub(crate) async fn connect(world: &World) -> Self {
-        let mut raw = Self(stream(world).await);
-        raw.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
-        raw.send(&frame(SETTINGS, 0, 0, &[])).await;
-        raw
-    }
-
-    async fn send(&mut self, bytes: &[u8]) {
-        self.0.write_all(bytes).await.unwrap();
-        self.0.flush().await.unwrap();
-    }
-
-    pub(crate) async fn request(&mut self, stream: u32, path: &str) {
-        let block = fields(&[
-            (":method", "GET"),
-            (":scheme", "https"),
-            (":authority", OWN),
-            (":path", path),
-        ]);
-        let flags = END_HEADERS | END_STREAM;
-        self.send(&frame(HEADERS, flags, stream, &block)).await;
-    }
-
-    /// The next frame that is one of `kinds`: its kind, stream and payload.
-    pub(crate) async fn next(&mut self, kinds: &[u8]) -> Option<(u8, u32, Vec<u8>)> {
-        soon(async {
-            loop {
-                let mut head = [0; 9];
-                self.0.read_exact(&mut head).await.ok()?;
-                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-                let mut payload = vec![0; usize::try_from(length).unwrap()];
-                self.0.read_exact(&mut payload).await.ok()?;
-                if kinds.contains(&head[3]) {
-                    let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-                    return Some((head[3], stream, payload));
-                }
-            }
-        })
-        .await
-    }
+pub(crate) async fn request(raw: &mut Raw, stream: u32, path: &str) {
+    let flags = END_HEADERS | END_STREAM;
+    raw.send(&frame(HEADERS, flags, stream, &get(path))).await;
 }
 
 #[tokio::test]
@@ -186,11 +129,11 @@ async fn a_body_where_none_may_be_and_other_methods_are_refused() {
 async fn a_path_without_a_slash_reaches_nothing() {
     let world = Setup::default().start().await;
     for path in ["secrets/n/?api-version=7.4", "*", "?api-version=7.4", "//x"] {
-        let mut raw = Raw::connect(&world).await;
-        raw.request(1, path).await;
+        let mut raw = connect(&world).await;
+        request(&mut raw, 1, path).await;
         // Either the library resets the stream or the service refuses.
-        let (_, stream, _) = raw.next(&[HEADERS, RST_STREAM, GOAWAY]).await.unwrap();
-        assert!(stream <= 1);
+        let told = raw.next(&[HEADERS, RST_STREAM, GOAWAY]).await.unwrap();
+        assert!(told.stream <= 1);
     }
     assert_eq!(world.vault.connections(), 0);
 }
@@ -198,8 +141,8 @@ async fn a_path_without_a_slash_reaches_nothing() {
 #[tokio::test]
 async fn a_fragment_is_neither_authorized_nor_sent() {
     let world = Setup::default().start().await;
-    let mut raw = Raw::connect(&world).await;
-    raw.request(1, "/secrets/a?api-version=7.4#/../b").await;
+    let mut raw = connect(&world).await;
+    request(&mut raw, 1, "/secrets/a?api-version=7.4#/../b").await;
     raw.next(&[HEADERS, RST_STREAM, GOAWAY]).await.unwrap();
     for seen in world.vault.journal() {
         assert_eq!(
@@ -219,18 +162,12 @@ async fn connection_headers_are_malformed() {
         ("te", "gzip"),
         ("X-Upper", "1"),
     ] {
-        let mut raw = Raw::connect(&world).await;
-        let block = fields(&[
-            (":method", "GET"),
-            (":scheme", "https"),
-            (":authority", OWN),
-            (":path", GET),
-            (name, value),
-        ]);
+        let mut raw = connect(&world).await;
+        let block = [get(GET), fields(&[(name, value)])].concat();
         raw.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &block))
             .await;
-        let (kind, ..) = raw.next(&[HEADERS, RST_STREAM, GOAWAY]).await.unwrap();
-        assert_ne!(kind, HEADERS, "{name}");
+        let told = raw.next(&[HEADERS, RST_STREAM, GOAWAY]).await.unwrap();
+        assert_ne!(told.kind, HEADERS, "{name}");
     }
     assert_eq!(world.notes().requests, 0);
 }
@@ -241,8 +178,8 @@ async fn limits_are_announced() {
         .limits(|limits| limits.max_concurrent_streams = 7)
         .start()
         .await;
-    let mut raw = Raw::connect(&world).await;
-    let (_, _, settings) = raw.next(&[SETTINGS]).await.unwrap();
+    let mut raw = connect(&world).await;
+    let settings = raw.next(&[SETTINGS]).await.unwrap().payload;
     let setting = |wanted: u8| {
         settings
             .chunks(6)
@@ -258,25 +195,17 @@ async fn limits_are_announced() {
 #[tokio::test]
 async fn a_flood_of_resets_ends_the_connection() {
     let world = Setup::script(|_| Reply::Hold(Vec::new())).start().await;
-    let mut raw = Raw::connect(&world).await;
+    let mut raw = connect(&world).await;
     let mut flood = Vec::new();
-    let block = fields(&[
-        (":method", "GET"),
-        (":scheme", "https"),
-        (":authority", OWN),
-        (":path", GET),
-    ]);
+    let block = get(GET);
     for request in 0..2000 {
         let stream = 2 * request + 1;
         flood.extend(frame(HEADERS, END_HEADERS | END_STREAM, stream, &block));
         flood.extend(frame(RST_STREAM, 0, stream, &[0, 0, 0, 8]));
     }
-    // The server may be gone before all of it is written.
-    let _gone = raw.0.write_all(&flood).await;
-    let _gone = raw.0.flush().await;
-    let enhance_your_calm = [0, 0, 0, 11];
-    if let Some((_, _, payload)) = raw.next(&[GOAWAY]).await {
-        assert_eq!(payload[4..8], enhance_your_calm);
+    raw.flood(&flood).await;
+    if let Some(told) = raw.next(&[GOAWAY]).await {
+        assert_eq!(told.error(), ENHANCE_YOUR_CALM);
     }
     world
         .event(ListenEvent::Closed(CloseReason::Protocol))
@@ -293,23 +222,20 @@ async fn a_flood_of_empty_data_and_of_header_fragments_is_bounded() {
         (":authority", OWN),
         (":path", "/secrets/n?api-version=7.4"),
     ]);
-    let mut raw = Raw::connect(&world).await;
+    let mut raw = connect(&world).await;
     raw.send(&frame(HEADERS, 0, 1, &head)).await;
-    let continuation = 9;
-    let fragment = frame(continuation, 0, 1, &fields(&[("x", &"y".repeat(100))]));
+    let fragment = frame(CONTINUATION, 0, 1, &fields(&[("x", &"y".repeat(100))]));
     // 100 KiB of headers that never end, where 32 KiB are allowed.
-    let _gone = raw.0.write_all(&fragment.repeat(1000)).await;
-    let _gone = raw.0.flush().await;
+    raw.flood(&fragment.repeat(1000)).await;
     world
         .event(ListenEvent::Closed(CloseReason::Protocol))
         .await;
     assert_eq!(world.notes().requests, 0);
 
-    let mut raw = Raw::connect(&world).await;
+    let mut raw = connect(&world).await;
     raw.send(&frame(HEADERS, END_HEADERS, 1, &head)).await;
     let empty = frame(DATA, 0, 1, &[]);
-    let _gone = raw.0.write_all(&empty.repeat(50_000)).await;
-    let _gone = raw.0.flush().await;
+    raw.flood(&empty.repeat(50_000)).await;
     let protocol = ListenEvent::Closed(CloseReason::Protocol);
     world
         .noted(|notes| {
@@ -329,10 +255,9 @@ async fn an_idle_connection_is_told_to_go() {
         .limits(|limits| limits.idle_timeout = std::time::Duration::from_millis(50))
         .start()
         .await;
-    let mut raw = Raw::connect(&world).await;
-    let (_, _, payload) = raw.next(&[GOAWAY]).await.unwrap();
-    let no_error = [0; 4];
-    assert_eq!(payload[4..8], no_error);
+    let mut raw = connect(&world).await;
+    let no_error = 0;
+    assert_eq!(raw.next(&[GOAWAY]).await.unwrap().error(), no_error);
     drop(raw);
     world.event(ListenEvent::Closed(CloseReason::Idle)).await;
 }
@@ -340,8 +265,8 @@ async fn an_idle_connection_is_told_to_go() {
 #[tokio::test]
 async fn a_client_that_resets_its_stream_is_gone() {
     let world = Setup::script(|_| Reply::Hold(Vec::new())).start().await;
-    let mut raw = Raw::connect(&world).await;
-    raw.request(1, GET).await;
+    let mut raw = connect(&world).await;
+    request(&mut raw, 1, GET).await;
     world.vault.has_seen(1).await;
     raw.send(&frame(RST_STREAM, 0, 1, &[0, 0, 0, 8])).await;
     world.noted(|notes| notes.abandoned == 1).await;
@@ -354,12 +279,12 @@ async fn an_answer_that_breaks_off_resets_the_stream() {
     let world = Setup::script(move |_| Reply::Cut(begun.clone()))
         .start()
         .await;
-    let mut raw = Raw::connect(&world).await;
-    raw.request(1, GET).await;
-    let (kind, ..) = raw.next(&[HEADERS, RST_STREAM]).await.unwrap();
-    assert_eq!(kind, HEADERS);
-    let (kind, stream, _) = raw.next(&[RST_STREAM]).await.unwrap();
-    assert_eq!((kind, stream), (RST_STREAM, 1));
+    let mut raw = connect(&world).await;
+    request(&mut raw, 1, GET).await;
+    let told = raw.next(&[HEADERS, RST_STREAM]).await.unwrap();
+    assert_eq!(told.kind, HEADERS);
+    let told = raw.next(&[RST_STREAM]).await.unwrap();
+    assert_eq!((told.kind, told.stream), (RST_STREAM, 1));
 }
 
 #[tokio::test]
@@ -369,11 +294,11 @@ async fn a_client_that_never_takes_its_answer_loses_the_connection() {
         .limits(|limits| (limits.total_timeout, limits.body_read_timeout) = (short, short))
         .start()
         .await;
-    let mut raw = Raw::connect(&world).await;
+    let mut raw = connect(&world).await;
     // SETTINGS_INITIAL_WINDOW_SIZE is 0: no byte of a body may be sent.
     let no_room = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
     raw.send(&no_room).await;
-    raw.request(1, GET).await;
+    request(&mut raw, 1, GET).await;
     raw.next(&[HEADERS]).await.unwrap();
     world.event(ListenEvent::Closed(CloseReason::Stalled)).await;
 }

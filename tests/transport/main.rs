@@ -6,6 +6,7 @@
 #![cfg(test)]
 #![cfg(feature = "dev")]
 
+mod answers;
 mod bodies;
 mod client_certificates;
 mod clients;
@@ -14,6 +15,8 @@ mod dns;
 #[path = "../support/facts.rs"]
 mod facts;
 mod faults;
+#[path = "../support/frames.rs"]
+mod frames;
 mod framing;
 mod gate;
 mod http2;

@@ -2,8 +2,9 @@
 
 use portcullis::proxy::listen::{CloseReason, ListenEvent};
 
+use crate::frames::{GOAWAY, HEADERS, RST_STREAM};
 use crate::gate::{OWN, PANICS, PANICS_LATE, Setup};
-use crate::http2;
+use crate::http2::{connect, request};
 use crate::vault::{Reply, answer};
 
 const GET: &str = "/secrets/n/?api-version=7.4";
@@ -40,21 +41,18 @@ async fn a_panic_while_an_answer_is_relayed_breaks_it_off() {
 #[tokio::test]
 async fn over_http2_the_stream_is_reset_and_the_others_go_on() {
     let world = Setup::default().start().await;
-    let mut raw = http2::Raw::connect(&world).await;
-    raw.request(1, PANICS).await;
-    raw.request(3, GET).await;
+    let mut raw = connect(&world).await;
+    request(&mut raw, 1, PANICS).await;
+    request(&mut raw, 3, GET).await;
     let mut seen = Vec::new();
     while seen.len() < 2 {
-        let (kind, stream, _) = raw
-            .next(&[http2::HEADERS, http2::RST_STREAM, http2::GOAWAY])
-            .await
-            .unwrap();
-        seen.push((stream, kind));
+        let frame = raw.next(&[HEADERS, RST_STREAM, GOAWAY]).await.unwrap();
+        seen.push((frame.stream, frame.kind));
     }
     seen.sort_unstable();
-    assert_eq!(seen, [(1, http2::RST_STREAM), (3, http2::HEADERS)]);
-    raw.request(5, GET).await;
-    let (kind, stream, _) = raw.next(&[http2::HEADERS, http2::GOAWAY]).await.unwrap();
-    assert_eq!((kind, stream), (http2::HEADERS, 5));
+    assert_eq!(seen, [(1, RST_STREAM), (3, HEADERS)]);
+    request(&mut raw, 5, GET).await;
+    let frame = raw.next(&[HEADERS, GOAWAY]).await.unwrap();
+    assert_eq!((frame.kind, frame.stream), (HEADERS, 5));
     assert_eq!(world.notes().abandoned, 1);
 }

@@ -18,6 +18,16 @@ pub(in crate::config) struct RawLimits {
     /// Open client connections per listener; more wait in the kernel's backlog.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(in crate::config) max_connections: usize,
+    /// Of those, how many one client address may have; for IPv6 the first 64 bits count. Three
+    /// quarters if absent.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(in crate::config) max_connections_per_address: Option<usize>,
+    /// Requests in progress per listener; more are answered 503.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(in crate::config) max_concurrent_requests: usize,
+    /// Requests in progress per caller; more are answered 503.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(in crate::config) max_concurrent_requests_per_caller: usize,
     /// HTTP/2 streams per connection.
     #[schemars(range(min = 1, max = 10_000))]
     pub(in crate::config) max_concurrent_streams: u32,
@@ -68,6 +78,11 @@ impl RawLimits {
                 .worker_threads
                 .unwrap_or_else(|| Limits::default().worker_threads),
             max_connections: self.max_connections,
+            max_connections_per_address: self
+                .max_connections_per_address
+                .unwrap_or_else(|| Limits::share_of_an_address(self.max_connections)),
+            max_concurrent_requests: self.max_concurrent_requests,
+            max_concurrent_requests_per_caller: self.max_concurrent_requests_per_caller,
             max_concurrent_streams: self.max_concurrent_streams,
             max_header_bytes: self.max_header_bytes,
             max_body_bytes: self.max_body_bytes,
@@ -92,6 +107,9 @@ impl Default for RawLimits {
         Self {
             worker_threads: None,
             max_connections: limits.max_connections,
+            max_connections_per_address: None,
+            max_concurrent_requests: limits.max_concurrent_requests,
+            max_concurrent_requests_per_caller: limits.max_concurrent_requests_per_caller,
             max_concurrent_streams: limits.max_concurrent_streams,
             max_header_bytes: limits.max_header_bytes,
             max_body_bytes: limits.max_body_bytes,

@@ -11,6 +11,7 @@ use thiserror::Error;
 use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::{Instant, Sleep};
 
+use crate::proxy::pipeline::InProgress;
 use crate::proxy::upstream::VaultBody;
 
 /// Why an answer that was being relayed broke off. The client's stream is aborted.
@@ -73,6 +74,7 @@ pub struct ResponseBody {
     source: Source,
     sent_bytes: u64,
     observer: Option<Observer>,
+    _holding: Option<InProgress>,
 }
 
 enum Source {
@@ -93,6 +95,7 @@ impl From<Source> for ResponseBody {
             source,
             sent_bytes: 0,
             observer: None,
+            _holding: None,
         }
     }
 }
@@ -114,6 +117,13 @@ impl ResponseBody {
     #[must_use]
     pub fn observed(mut self, observer: impl FnOnce(BodyOutcome) + Send + 'static) -> Self {
         self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// Has the request count as in progress until this body is gone.
+    #[must_use]
+    pub(in crate::proxy) fn holding(mut self, held: InProgress) -> Self {
+        self._holding = Some(held);
         self
     }
 

@@ -159,7 +159,10 @@ fn framing<'a>(headers: impl Iterator<Item = &'a [u8]>) -> Result<Framing, HeadD
         if name.is_empty() || !name.iter().all(is_token) {
             return Err(HeadDefect::BadHeaderLine);
         }
-        let value = value.get(1..).unwrap_or_default().trim_ascii();
+        let value = value.get(1..).unwrap_or_default();
+        // SECURITY: other white space around the value is legal, and nobody sends it but those who
+        // hope that somebody before us does not take it for the same value.
+        let value = value.strip_prefix(b" ").unwrap_or(value);
         let Some(found) = framing_header(name, value)? else {
             continue;
         };
@@ -211,7 +214,7 @@ mod tests {
             Ok(Framing::Length(0))
         );
         assert_eq!(
-            head("PUT /a HTTP/1.1\r\nHost: kv\r\ncontent-LENGTH: 17 "),
+            head("PUT /a HTTP/1.1\r\nHost: kv \t\r\ncontent-LENGTH: 17"),
             Ok(Framing::Length(17))
         );
         assert_eq!(
@@ -250,6 +253,10 @@ mod tests {
             "Transfer-Encoding: chunked, identity",
             "Transfer-Encoding: xchunked",
             "Transfer-Encoding: \"chunked\"",
+            "Transfer-Encoding: chunked ",
+            "Transfer-Encoding:\tchunked",
+            "Content-Length: 4 ",
+            "Content-Length:  4",
         ] {
             assert_eq!(
                 head(&format!("PUT /a HTTP/1.1\r\n{header}")),

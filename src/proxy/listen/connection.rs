@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::handshakes::Handshakes;
 use super::place::Place;
 use super::{CloseReason, HandshakeFailure, ListenEvent, Peer};
 use crate::config::Limits;
@@ -28,6 +29,7 @@ use crate::proxy::activity::{Activity, InFlight, Lapse, Watched};
 use crate::proxy::body::{Leftover, RelayError, RequestBody, ResponseBody};
 use crate::proxy::drain::Drain;
 use crate::proxy::gate::Gate;
+use crate::proxy::shares::Shares;
 use crate::tls::{self, UnreadableCertificate};
 
 /// The smallest buffer hyper works with.
@@ -47,6 +49,9 @@ pub(super) struct Server {
     port: u16,
     limits: Limits,
     acceptor: TlsAcceptor,
+    handshakes: Arc<Handshakes>,
+    /// How many connections each client has.
+    clients: Arc<Shares<IpAddr>>,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
 }
@@ -76,6 +81,8 @@ impl Server {
         Self {
             place,
             port,
+            handshakes: Arc::new(Handshakes::new(limits.max_connections.div_ceil(2))),
+            clients: Arc::new(Shares::new(limits.max_connections_per_address)),
             limits,
             acceptor,
             http1,
@@ -100,13 +107,22 @@ impl Server {
         A: Future<Output = Response<ResponseBody>> + Send + 'static,
         E: Fn(ListenEvent) + Clone + Send + Sync + 'static,
     {
+        let Some(_share) = self.clients.take(network(address.ip())) else {
+            on_event(ListenEvent::Refused);
+            return;
+        };
         // Small answers should not wait for more to come. A failure costs speed only.
         let _slower = stream.set_nodelay(true);
         let handshake = self.acceptor.accept(stream);
+        let mut place = self.handshakes.begin();
         let mut waiting = drain.clone();
         let stream = tokio::select! {
             // Nobody's request is lost by ending a handshake.
             () = waiting.started() => return,
+            () = place.gave_way() => {
+                on_event(ListenEvent::HandshakeFailed(HandshakeFailure::GaveWay));
+                return;
+            }
             outcome = tokio::time::timeout(self.limits.handshake_timeout, handshake) => {
                 match outcome.map_err(|_| HandshakeFailure::Timeout) {
                     Ok(Ok(stream)) => stream,
@@ -121,6 +137,7 @@ impl Server {
                 }
             }
         };
+        drop(place);
         let Ok(peer) = self.peer(&stream, address) else {
             on_event(ListenEvent::HandshakeFailed(HandshakeFailure::Certificate));
             return;
@@ -315,6 +332,17 @@ async fn drive<C: GracefulConnection>(
     }
 }
 
+/// Whose connections count together: an IPv6 client has a network of addresses for itself.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+    }
+}
+
 const fn reason<E>(outcome: &Result<(), E>) -> CloseReason {
     match outcome {
         Ok(()) => CloseReason::Ended,
@@ -345,5 +373,18 @@ fn classify(cause: &io::Error) -> HandshakeFailure {
             HandshakeFailure::Incompatible
         }
         Some(_) => HandshakeFailure::Protocol,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_counted_by_address_or_by_network() {
+        let counted = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(counted("192.0.2.7"), "192.0.2.7");
+        assert_eq!(counted("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(counted("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
     }
 }
