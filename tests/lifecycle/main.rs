@@ -7,6 +7,7 @@
 #![cfg(feature = "dev")]
 
 mod ask;
+mod canary;
 mod certificates;
 mod changes;
 mod client_certificates;
