@@ -10,7 +10,7 @@ use portcullis::assignments::overlay;
 use portcullis::clock::Zone;
 use portcullis::config::{
     AuditSink, CertificateSource, Config, ConfigErrors, Connect, Files, KeySource, Limits,
-    LogFormat, MetadataQuestions, Network, Place, Sandbox, VaultProperties, schema,
+    LogFormat, MetadataQuestions, Network, Place, Process, Sandbox, VaultProperties, schema,
 };
 use portcullis::keyvault::Authority;
 use serde_json::Value;
@@ -295,9 +295,6 @@ addresses = ["10.20.0.0/24"]
 [deployment]
 environment = "prod"
 time_zone = "Europe/Berlin"
-[process]
-core_dumps = true
-sandbox = "required"
 "#
     );
     let properties = "[vault.properties]\nsku = \"premium\"\ntags = { team = \"a\" }\n[[issuer]]";
@@ -315,7 +312,6 @@ sandbox = "required"
         config.deployment.zone,
         Zone::named("Europe/Berlin").unwrap()
     );
-    assert!(config.process.core_dumps && config.process.sandbox == Sandbox::Required);
     let properties = &config.vaults[0].properties;
     assert_eq!(properties.sku.as_deref(), Some("premium"));
     assert_eq!(properties.enable_soft_delete, None);
@@ -326,8 +322,27 @@ sandbox = "required"
     assert!(listener.client_certificates.is_none() && !listener.private_link);
     assert_eq!(least.network, Network::default());
     assert_eq!(least.deployment.zone, Zone::default());
-    assert!(!least.process.core_dumps && least.process.sandbox == Sandbox::IfAvailable);
     assert_eq!(least.vaults[0].properties, VaultProperties::default());
+}
+
+#[test]
+fn what_the_process_gives_up_is_read() {
+    let process = |more: &str| parse(&format!("{LEAST}\n{more}")).unwrap().process;
+    let (core_dumps, sandbox) = (false, Sandbox::IfAvailable);
+    let usual = Process {
+        core_dumps,
+        sandbox,
+    };
+    assert_eq!(process(""), usual);
+    for (text, sandbox) in [("required", Sandbox::Required), ("off", Sandbox::Off)] {
+        let written = format!("[process]\ncore_dumps = true\nsandbox = \"{text}\"\n");
+        let core_dumps = true;
+        let meant = Process {
+            core_dumps,
+            sandbox,
+        };
+        assert_eq!(process(&written), meant);
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs as _, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -169,7 +169,7 @@ fn a_confined_process_does_its_work_and_nothing_else() {
         port(&stage.issuer),
     );
     if let Err(error) = confine(&config, &[]) {
-        eprintln!("skipped: {error}");
+        writeln!(std::io::stderr(), "skipped: {error}").unwrap();
         return;
     }
     assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);

@@ -8,7 +8,7 @@ use std::process::Command;
 use portcullis::dev::people;
 
 use crate::ask::soon;
-use crate::process::{Running, run};
+use crate::process::{Running, run, skip};
 use crate::surroundings::Surroundings;
 
 /// A user and group that have nothing and are nobody.
@@ -44,7 +44,7 @@ async fn every_thread_is_confined_and_no_memory_is_dumped_unless_told_otherwise(
     let told = running.process.logs("sandbox").await;
     let held = &told["fields"];
     if held["landlock"].as_str().unwrap().starts_with("off") {
-        eprintln!("skipped: {held}");
+        skip(&held.to_string());
         return;
     }
     assert_eq!(held["seccomp"], "system calls", "{held}");
@@ -101,7 +101,7 @@ async fn a_user_without_capabilities_serves_from_a_file_system_nobody_can_write_
             .output()
             .is_ok_and(|output| output.status.success())
     {
-        eprintln!("skipped: this user may not mount, or become another");
+        skip("this user may not mount, or become another");
         return;
     }
     let write = format!("sh -c 'echo x > {}'", world.path("new").display());
