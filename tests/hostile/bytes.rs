@@ -143,7 +143,7 @@ async fn what_a_client_writes_is_never_said_as_it_is() {
     running.process.signal("TERM");
     let outcome = running.process.end().await;
     for (what, said) in [("records", &outcome.stdout), ("log", &outcome.stderr)] {
-        assert!(said.lines().count() > 10, "{what}");
+        assert!(said.lines().count() > 2, "{what}");
         let raw = said
             .chars()
             .find(|c| *c != '\n' && !(' '..='~').contains(c));

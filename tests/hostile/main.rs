@@ -10,6 +10,7 @@
 #[expect(dead_code, reason = "the tests of the program's life need more of it")]
 mod ask;
 mod bytes;
+mod floods;
 #[path = "../support/frames.rs"]
 mod frames;
 mod http1;
