@@ -283,6 +283,10 @@ async fn answers_that_are_not_taken_are_few() {
         raw
     })
     .await;
+    besieged.holds("answers that are not taken").await;
+    // They lose their connections, without doing anything.
+    besieged.is_alone().await;
+    drop(windows);
     // Requests in a row, and nobody reads an answer.
     let get = format!("GET {SECRET} HTTP/1.1\r\n{}\r\n", besieged.lines());
     let mut readers = JoinSet::new();
@@ -298,11 +302,10 @@ async fn answers_that_are_not_taken_are_few() {
     let mut held = Vec::new();
     while let Some(reader) = readers.join_next().await {
         held.push(reader.unwrap());
-        besieged.holds("answers that are not taken").await;
+        besieged.holds("answers that are not read").await;
     }
-    // They lose their connections, without doing anything.
+    drop(held);
     besieged.is_alone().await;
-    drop((windows, held));
 }
 
 #[tokio::test(flavor = "multi_thread")]
