@@ -10,10 +10,12 @@ mod tree;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use thiserror::Error;
+use zeroize::Zeroize;
 
 pub(crate) use tree::{Branch, Members, Name, Names, Tree};
 
@@ -78,9 +80,9 @@ impl Json {
     /// Writes the value, without white space and with the members of objects sorted by name.
     ///
     /// # Errors
-    /// None that is known: every value that can be read can be written.
-    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, JsonError> {
-        Ok(serde_json::to_vec(self)?)
+    /// Those of `to`; every value that can be read can be written.
+    pub(crate) fn write(&self, to: impl io::Write) -> Result<(), JsonError> {
+        Ok(serde_json::to_writer(to, self)?)
     }
 
     /// What an error calls such a value.
@@ -101,6 +103,18 @@ impl Json {
             Some(text)
         } else {
             None
+        }
+    }
+}
+
+impl Zeroize for Json {
+    /// Wipes every text; the names of members and the numbers stay.
+    fn zeroize(&mut self) {
+        match self {
+            Self::Array(items) => items.iter_mut().for_each(Self::zeroize),
+            Self::Object(members) => members.values_mut().for_each(Self::zeroize),
+            Self::String(text) => text.zeroize(),
+            Self::Bool(_) | Self::Null | Self::Number(_) => {}
         }
     }
 }
@@ -277,7 +291,8 @@ mod tests {
             ("null", "null"),
         ] {
             let json = parse(text).unwrap();
-            let bytes = json.to_bytes().unwrap();
+            let mut bytes = Vec::new();
+            json.write(&mut bytes).unwrap();
             assert_eq!(String::from_utf8(bytes.clone()).unwrap(), written);
             assert_eq!(Json::parse(&bytes), Ok(json));
         }

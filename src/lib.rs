@@ -80,6 +80,7 @@ pub mod clock;
 pub mod config;
 #[cfg(feature = "dev")]
 pub mod dev;
+pub mod hardening;
 mod json;
 pub mod keyvault;
 pub mod metrics;

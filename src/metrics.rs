@@ -12,6 +12,7 @@
 
 mod families;
 mod label;
+mod panics;
 mod party;
 mod vault;
 
@@ -27,6 +28,7 @@ use crate::config::{AuditSink, Config};
 use crate::keyvault::OperationKind;
 
 use families::Families;
+use panics::Panics;
 use vault::OPERATIONS;
 
 pub use label::{
@@ -115,6 +117,9 @@ impl Metrics {
     pub fn new(names: &Names<'_>, started: SystemTime) -> Result<Self, MetricsError> {
         let registry = Registry::new();
         let families = Families::register(&registry).map_err(MetricsError)?;
+        Panics::new()
+            .and_then(|panics| registry.register(Box::new(panics)))
+            .map_err(MetricsError)?;
         let vault = |name: &str| VaultMetrics::new(name, &families);
         let named = names.vaults.iter().take(MAX_VAULT_LABELS);
         let listener = |name: &&str| ((*name).into(), ListenerMetrics::new(name, &families));

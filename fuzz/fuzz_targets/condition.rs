@@ -1,34 +1,9 @@
-//! Any text as a condition: read in both modes, printed, read again, linted. Nothing panics, what
-//! is printed is the same tree, and errors point inside of the text.
-//!
-//! `RUSTC_BOOTSTRAP=1 cargo fuzz run condition -- -max_len=8192 -max_total_time=60`
+//! `RUSTC_BOOTSTRAP=1 cargo fuzz run condition`; what must hold is said in `properties/condition.rs`.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use portcullis::abac::{Knowledge, MAX_BYTES, Mode, lint, parse};
-use portcullis::attributes;
+#[path = "../properties/condition.rs"]
+mod property;
 
-fuzz_target!(|text: &str| {
-    for mode in [Mode::Strict, Mode::Compatible] {
-        match parse(text, mode) {
-            Ok(expr) => {
-                for printed in [expr.to_string(), expr.layout().to_string()] {
-                    if printed.len() <= MAX_BYTES {
-                        assert_eq!(parse(&printed, mode).as_ref(), Ok(&expr), "{printed}");
-                    }
-                }
-                let knowledge = Knowledge {
-                    can_have: &attributes::can_have,
-                    suboperations: &attributes::suboperations_of,
-                    held: None,
-                };
-                lint(&expr, &knowledge);
-            }
-            Err(error) => {
-                let end = error.offset + error.length;
-                assert!(text.get(error.offset..end).is_some(), "{error:?}");
-                error.render(text);
-            }
-        }
-    }
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    property::check(data);
 });

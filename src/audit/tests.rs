@@ -201,6 +201,24 @@ async fn a_request_that_is_dropped_undecided_has_one_record() {
 }
 
 #[tokio::test]
+async fn a_panic_after_the_decision_has_a_result_that_says_so() {
+    let (stage, log) = Stage::open(LONG);
+    let guard = log.begin(now(), client());
+    let decided = guard.decide(Verdict::Allow, Reason::OkAssignment, None);
+    let result = decided.await.unwrap();
+    let panicked = std::thread::spawn(move || {
+        let _guard = result;
+        panic!("on purpose");
+    });
+    assert!(panicked.join().is_err());
+    log.flush().await.unwrap();
+    let [_, result] = &summaries(&stage)[..] else {
+        panic!("a decision and a result: {:?}", summaries(&stage));
+    };
+    assert_eq!(result, "result null aborted=true internal_error");
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_while_the_record_is_written_has_one_record_and_one_result() {
     let (stage, log) = Stage::open(LONG);
     stage.set(|s| s.closed = true);

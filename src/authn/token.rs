@@ -15,6 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use jsonwebtoken::{Algorithm, DecodingKey};
+use zeroize::Zeroizing;
 
 use super::error::{AuthnError, TokenDefect};
 use super::json;
@@ -42,7 +43,7 @@ pub(super) struct Unverified<'a> {
     /// `header.payload`, the signed text.
     message: &'a str,
     payload: &'a str,
-    signature: Vec<u8>,
+    signature: Zeroizing<Vec<u8>>,
 }
 
 impl<'a> Unverified<'a> {
@@ -100,9 +101,10 @@ pub(super) fn signed_by(key: &DecodingKey, message: &str, signature: &[u8]) -> b
 
 /// Decodes canonical base64url without padding: one text for every value, so that a token cannot
 /// be respelled. Stray trailing bits are refused.
-fn decode(part: &str) -> Result<Vec<u8>, TokenDefect> {
+fn decode(part: &str) -> Result<Zeroizing<Vec<u8>>, TokenDefect> {
     URL_SAFE_NO_PAD
         .decode(part)
+        .map(Zeroizing::new)
         .map_err(|_| TokenDefect::Malformed)
 }
 

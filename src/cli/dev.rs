@@ -19,6 +19,7 @@ use crate::clock::SystemClock;
 use crate::config::{AuditSink, Log, LogFormat};
 use crate::dev::people::{self, Person};
 use crate::dev::world::{Ports, World, WorldSettings};
+use crate::hardening::panics;
 use crate::telemetry;
 
 /// How large the file of decision records may become, and how many old ones are kept.
@@ -66,7 +67,8 @@ struct Serve {
     /// For test suites: serve the vault's journal and take scripted answers on this port of 127.0.0.1
     ///
     /// GET /journal?since=N tells what reached the vault; POST /script has the next request for a
-    /// path answered otherwise; POST /release lets held answers go on. Whoever reaches it may do so.
+    /// path answered otherwise; POST /release lets held answers go on; POST /forward makes the objects
+    /// older. Whoever reaches it may do so.
     #[arg(long, value_name = "PORT")]
     control_port: Option<u16>,
     #[command(flatten)]
@@ -118,6 +120,7 @@ impl Serve {
             format: LogFormat::Human,
             filter: "warn".into(),
         })?;
+        panics::watch();
         let records = directory.join("decisions.jsonl");
         let mut settings = WorldSettings {
             control_port: self.control_port,

@@ -9,6 +9,7 @@ use super::{Context, Failure, StopSignal, runtime};
 use crate::app::App;
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::hardening::panics;
 use crate::telemetry;
 
 /// The arguments of `portcullis run`.
@@ -23,6 +24,7 @@ impl Run {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         let config = Config::load(&self.config, context.environment.iter().cloned())?;
         telemetry::init(&config.log)?;
+        panics::watch();
         runtime()?.block_on(async {
             let mut stop = StopSignal::listen()?;
             let app = App::start(config, Arc::new(SystemClock)).await?;

@@ -1,15 +1,20 @@
-//! The embedded vault as test suites in other languages need it: what reached it, and what it is to
-//! answer next.
+//! The embedded vault as test suites in other languages need it: what reached it, what it is to
+//! answer next, and what time it is for its objects.
 //!
 //! | request | answer |
 //! |---|---|
 //! | `GET /journal?since=0` | `{"next": 7, "entries": [..]}`: the requests that reached the vault from that number on |
 //! | `POST /script` | the next authenticated request for `path` is answered as the body says |
 //! | `POST /release` | answers that are held go on |
+//! | `POST /forward` | all objects become older: what falls due meanwhile is done at the next request |
 //!
 //! The body of `/script` is `{"path": "/secrets/n", "answer": {"status": 429, "headers": {..},
 //! "body": {..}}, "held": true}`. Without `answer` it is the genuine one; with `held`, nothing of it
 //! is sent until `/release`.
+//!
+//! The body of `/forward` is `{"seconds": 2678400}`, and its answer `{"ahead": 2678400}`: how far the
+//! objects' time is now ahead of the clock. Tokens, the issuer and the proxy stay with the clock.
+//! Time does not go back, and no more than ten years ahead.
 //!
 //! It listens on 127.0.0.1 and only if it is asked for: whoever reaches it learns the names of
 //! objects, and no value, body or token.
@@ -82,6 +87,13 @@ struct Order {
     held: bool,
 }
 
+/// The body of `/forward`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Forward {
+    seconds: u32,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Canned {
@@ -119,7 +131,8 @@ impl Control {
             ("GET", "/journal") => self.journal(head.uri.query().unwrap_or_default()),
             ("POST", "/script") => self.script(body),
             ("POST", "/release") => Ok(self.release()),
-            _ => Err("expected GET /journal, POST /script or POST /release".to_owned()),
+            ("POST", "/forward") => self.forward(body),
+            _ => Err("expected GET /journal, or POST to /script, /release or /forward".to_owned()),
         }
     }
 
@@ -155,6 +168,14 @@ impl Control {
         let released = held.len();
         held.drain(..).for_each(Release::release);
         json!({ "released": released })
+    }
+
+    fn forward(&self, body: &[u8]) -> Result<Value, String> {
+        let Forward { seconds } =
+            serde_json::from_slice(body).map_err(|error| error.to_string())?;
+        let ahead = self.vault.forward(seconds);
+        let ahead = ahead.ok_or("expected no more than ten years in all")?;
+        Ok(json!({ "ahead": ahead }))
     }
 }
 

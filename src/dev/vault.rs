@@ -165,7 +165,7 @@ pub struct VaultHandle {
 }
 
 impl VaultHandle {
-    /// The journal and the scripts, for a server that has them in its turn.
+    /// The journal, the scripts and the time, for a server that has them in its turn.
     pub(super) fn backstage(&self) -> Backstage {
         Backstage(Arc::clone(&self.front))
     }
@@ -183,6 +183,12 @@ impl VaultHandle {
     /// The requests that reached it, oldest first, refused ones included; the latest 4096.
     pub fn journal(&self) -> Vec<JournalEntry> {
         self.front.journal.entries()
+    }
+
+    /// The requests from number `first` on, counted from 0, oldest first, and the number of the
+    /// next to come. Those before the latest 4096 are not among them.
+    pub fn journal_since(&self, first: u64) -> (Vec<JournalEntry>, u64) {
+        self.front.journal.since(first)
     }
 
     /// How many requests have reached it.
@@ -217,7 +223,7 @@ impl VaultHandle {
     }
 }
 
-/// A vault's journal and scripts.
+/// A vault's journal, scripts and time.
 #[derive(Clone, Debug)]
 pub(super) struct Backstage(Arc<Front>);
 
@@ -230,5 +236,11 @@ impl Backstage {
     /// As [`VaultHandle::next_response`].
     pub(super) fn next_response(&self, path: &str, script: Script) {
         self.0.scripts.queue(path, script);
+    }
+
+    /// Makes all objects as much older, in seconds. Tokens are still judged by the clock. Gives the
+    /// seconds that they are ahead of it in all, or nothing, and none is moved, if these were more than ten years.
+    pub(super) fn forward(&self, seconds: u32) -> Option<i64> {
+        self.0.forward(seconds)
     }
 }

@@ -151,7 +151,8 @@ fn is_page_size(text: &str) -> bool {
 /// Decodes percent escapes; the bytes outside escapes must be ones a URL may hold unescaped.
 ///
 /// A value that passes can be sent on as it came: it has no `&`, `#`, white space or control
-/// character, escaped ones included where they could end a line.
+/// character, escaped ones included where they could end a line. Nor a bare `;`, which some servers
+/// take for `&`.
 fn decode(text: &str) -> Result<String, QueryError> {
     let mut bytes = text.bytes();
     let mut decoded = Vec::with_capacity(text.len());
@@ -164,7 +165,7 @@ fn decode(text: &str) -> Result<String, QueryError> {
                 };
                 u8::try_from(high * 16 + low).map_err(|_| QueryError::Malformed)?
             }
-            b if b.is_ascii_alphanumeric() || b"-._~!$'()*,;:@/?+=".contains(&b) => b,
+            b if b.is_ascii_alphanumeric() || b"-._~!$'()*,:@/?+=".contains(&b) => b,
             _ => return Err(QueryError::Malformed),
         };
         if byte.is_ascii_control() {
@@ -244,6 +245,10 @@ mod tests {
             ("api-version=7.4&$skiptoken=%ff", QueryError::Malformed),
             ("api-version=7.4&$skiptoken=a#b", QueryError::Malformed),
             ("api-version=7.4&$skiptoken=a\\b", QueryError::Malformed),
+            (
+                "api-version=7.4&$skiptoken=a;maxresults=1",
+                QueryError::Malformed,
+            ),
         ] {
             assert_eq!(rendered(text), Err(error), "{text}");
         }

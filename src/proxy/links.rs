@@ -25,6 +25,7 @@ use thiserror::Error;
 
 pub(super) use self::decode::{Coding, decode};
 use crate::keyvault::Authority;
+use crate::secret::WipedBytes;
 
 /// The largest answer that is rewritten, as sent and as decoded.
 ///
@@ -159,7 +160,7 @@ impl Links {
     ///
     /// # Errors
     /// [`LinkError::Malformed`] if it is not JSON, [`LinkError::Foreign`].
-    pub fn rewrite(&self, document: &[u8]) -> Result<Option<Vec<u8>>, LinkError> {
+    pub fn rewrite(&self, document: &[u8]) -> Result<Option<WipedBytes>, LinkError> {
         // Some servers begin JSON with a byte order mark, which is not JSON.
         let text = document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document);
         let root: &RawValue = serde_json::from_slice(text).map_err(|_| LinkError::Malformed)?;
@@ -339,11 +340,11 @@ impl Spans<'_> {
 }
 
 /// The document with every range replaced; `None` if there are none.
-fn splice(document: &[u8], edits: &[Range<usize>], replacement: &str) -> Option<Vec<u8>> {
+fn splice(document: &[u8], edits: &[Range<usize>], replacement: &str) -> Option<WipedBytes> {
     if edits.is_empty() {
         return None;
     }
-    let mut spliced = Vec::with_capacity(document.len() + edits.len() * replacement.len());
+    let mut spliced = WipedBytes::with_capacity(document.len() + edits.len() * replacement.len());
     let mut copied = 0;
     for edit in edits {
         spliced.extend_from_slice(document.get(copied..edit.start)?);

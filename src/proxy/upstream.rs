@@ -17,6 +17,7 @@ use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::uri::InvalidUri;
 use http::{HeaderMap, Method, Request, Response, Uri, Version};
 use http_body::Body;
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 pub use self::answer::ForwardedResponse;
@@ -198,10 +199,14 @@ impl Upstream {
         progress: &BodyProgress,
         deadline: Instant,
     ) -> Result<Response<VaultBody>, NoAnswer> {
+        // SECURITY: unconstrained, since a vault from which there is always something to read, such
+        // as one early hint after the other, uses up what this task may do before it has to let
+        // others, and with that used up no timer would ever fire.
+        let patience = unconstrained(self.out_of_patience(progress, deadline));
         let outcome = tokio::select! {
             biased;
             outcome = lane.exchange(request, &self.pool) => outcome,
-            kind = self.out_of_patience(progress, deadline) => {
+            kind = patience => {
                 return Err(NoAnswer::Failed(UpstreamError::sent(kind)));
             }
         };

@@ -1,6 +1,7 @@
 //! The side that shows a certificate.
 
 use std::fmt;
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -12,11 +13,11 @@ use rustls::server::{
 };
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, ServerConfig};
-use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
-use zeroize::Zeroize as _;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{H2, HTTP_1_1, PemFile, TlsError, VERSIONS, certificates, file_roots, unreadable};
 use crate::ca::Leaf;
@@ -55,7 +56,10 @@ impl ServerCertificate {
             path: private_key_file.into(),
         };
         let chain = certificates(chain_file.holds, certificate_file)?;
-        let key = PrivateKeyDer::from_pem_file(private_key_file)
+        let text = fs::read(private_key_file).map(Zeroizing::new);
+        let key = text
+            .map_err(pem::Error::Io)
+            .and_then(|text| PrivateKeyDer::from_pem_slice(&text))
             .map_err(|cause| unreadable(key_file.clone(), cause))?;
         Self::new(chain, key).map_err(|cause| {
             let of_chain = matches!(cause, rustls::Error::InvalidCertificate(_));

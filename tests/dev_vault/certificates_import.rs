@@ -133,6 +133,34 @@ async fn a_certificate_is_imported_with_its_key() {
     }
 }
 
+/// The same key and certificate, written by what people have, with what it does by default. The
+/// password is `hush`.
+const WRITTEN_BY: [(&str, &[u8]); 4] = [
+    // PBES2 with HMAC-SHA-1; the certificate in the clear.
+    ("node-forge", include_bytes!("../data/pkcs12/node-forge.pfx")),
+    // 40 bits of RC2, and triple DES for the key.
+    ("openssl-1", include_bytes!("../data/pkcs12/openssl-1.pfx")),
+    // PBES2 with HMAC-SHA-256.
+    ("openssl-3", include_bytes!("../data/pkcs12/openssl-3.pfx")),
+    // The same by `cryptography` of Python, and ten times as often.
+    ("python", include_bytes!("../data/pkcs12/python.pfx")),
+];
+
+#[tokio::test]
+async fn a_pfx_is_read_whatever_wrote_it() {
+    let world = World::start().await;
+    let cer = STANDARD.encode(include_bytes!("../data/pkcs12/certificate.der"));
+    for (name, pfx) in WRITTEN_BY {
+        let body = json!({ "value": STANDARD.encode(pfx), "pwd": "hush" });
+        let path = format!("/certificates/{name}/import");
+        let imported = world.send("POST", &path, body).await;
+        assert_eq!(imported.status, StatusCode::OK, "{name} {}", imported.body);
+        assert_eq!(imported.body["cer"], cer, "{name}");
+        let key = world.get(&format!("/keys/{name}")).await;
+        signs(&world, &format!("/keys/{name}"), "RS256", &key.body["key"]).await;
+    }
+}
+
 #[tokio::test]
 async fn the_leaf_comes_first_unless_the_order_is_kept() {
     let world = World::start().await;

@@ -54,12 +54,29 @@ impl Controlled {
         journal
     }
 
+    /// Asks the vault, through the proxy.
+    async fn ask(&self, method: Method, path: &str, body: &Value) -> reqwest::Response {
+        let token = self.world.issuer.token(people::ADMIN.object_id).unwrap();
+        let url = format!("{}{path}?api-version=7.6", self.world.url());
+        let mut request = self.client.request(method, url).bearer_auth(token.expose());
+        if !body.is_null() {
+            request = request.body(body.to_string());
+        }
+        request.send().await.unwrap()
+    }
+
     /// Reads a secret through the proxy.
     async fn secret(&self) -> reqwest::Response {
-        let token = self.world.issuer.token(people::ADMIN.object_id).unwrap();
-        let url = format!("{}/secrets/app-api-key?api-version=7.6", self.world.url());
-        let request = self.client.get(url).bearer_auth(token.expose());
-        request.send().await.unwrap()
+        let path = "/secrets/app-api-key";
+        self.ask(Method::GET, path, &Value::Null).await
+    }
+
+    /// How many versions of the key there are.
+    async fn versions(&self) -> usize {
+        let path = "/keys/turning/versions";
+        let listed = self.ask(Method::GET, path, &Value::Null).await;
+        let listed: Value = serde_json::from_slice(&listed.bytes().await.unwrap()).unwrap();
+        listed["value"].as_array().unwrap().len()
     }
 }
 
@@ -125,6 +142,35 @@ async fn it_scripts_the_next_answer_and_holds_one_back() {
 }
 
 #[tokio::test]
+async fn it_makes_objects_older_and_tokens_not() {
+    let controlled = Controlled::start().await;
+    let policy = json!({ "lifetimeActions": [
+        { "trigger": { "timeAfterCreate": "P30D" }, "action": { "type": "Rotate" } },
+    ] });
+    for (method, path, body) in [
+        (Method::POST, "/keys/turning/create", json!({ "kty": "EC" })),
+        (Method::PUT, "/keys/turning/rotationpolicy", policy),
+    ] {
+        let done = controlled.ask(method, path, &body).await;
+        assert_eq!(done.status(), StatusCode::OK, "{path}");
+    }
+    let day = 24 * 3600;
+    for (days, ahead, versions) in [(29, 29, 1), (1, 30, 2), (0, 30, 2), (61, 91, 4)] {
+        let body = json!({ "seconds": days * day });
+        let (status, answer) = controlled.control(Method::POST, "/forward", &body).await;
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(answer, json!({ "ahead": ahead * day }));
+        assert_eq!(controlled.versions().await, versions, "after {ahead} days");
+    }
+    let body = json!({ "seconds": 3650 * day });
+    let (status, _) = controlled.control(Method::POST, "/forward", &body).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let body = json!({ "seconds": 0 });
+    let (_, answer) = controlled.control(Method::POST, "/forward", &body).await;
+    assert_eq!(answer, json!({ "ahead": 91 * day }));
+}
+
+#[tokio::test]
 async fn what_it_does_not_know_it_refuses() {
     let controlled = Controlled::start().await;
     for (method, path, body) in [
@@ -132,6 +178,8 @@ async fn what_it_does_not_know_it_refuses() {
         (Method::GET, "/script", Value::Null),
         (Method::GET, "/journal?since=x", Value::Null),
         (Method::POST, "/script", json!({ "pth": "/secrets/a" })),
+        (Method::POST, "/forward", json!({})),
+        (Method::POST, "/forward", json!({ "seconds": -1 })),
         (
             Method::POST,
             "/script",

@@ -42,6 +42,10 @@ pub(crate) const PUBLIC: &str = "kv.contoso.test";
 /// A path under which the service refuses without looking at the body.
 pub(crate) const REFUSED: &str = "/secrets/refused?api-version=7.4";
 
+/// A path at which the service panics, and one at which it does when the answer has ended.
+pub(crate) const PANICS: &str = "/secrets/panics?api-version=7.4";
+pub(crate) const PANICS_LATE: &str = "/secrets/panics-late?api-version=7.4";
+
 /// How a [`World`] is to be.
 pub(crate) struct Setup {
     pub(crate) limits: Limits,
@@ -331,13 +335,17 @@ impl Service {
             notes.requests += 1;
             notes.connections.push(peer.connection.clone());
         });
+        let path = request.uri().path_and_query().map(ToString::to_string);
+        let late = path.as_deref() == Some(PANICS_LATE);
         let answer = self.decide(&peer, request).await;
+        assert_ne!(path.as_deref(), Some(PANICS), "on purpose");
         unfinished.0 = None;
         let notes = self.notes.clone();
         answer
             .unwrap_or_else(|(status, why)| refusal(status, why))
             .map(|body| {
                 body.observed(move |outcome| {
+                    assert!(!late, "on purpose");
                     notes.send_modify(|notes| notes.outcomes.push(outcome));
                 })
             })

@@ -52,7 +52,7 @@ async fn ask(
     (status, why)
 }
 
-async fn connect(world: &World) -> Raw {
+pub(crate) async fn connect(world: &World) -> Raw {
     Raw::begin(stream(world).await).await
 }
 
@@ -65,7 +65,7 @@ fn get(path: &str) -> Vec<u8> {
     ])
 }
 
-async fn request(raw: &mut Raw, stream: u32, path: &str) {
+pub(crate) async fn request(raw: &mut Raw, stream: u32, path: &str) {
     let flags = END_HEADERS | END_STREAM;
     raw.send(&frame(HEADERS, flags, stream, &get(path))).await;
 }

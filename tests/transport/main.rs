@@ -14,6 +14,7 @@ mod clients;
 mod dns;
 #[path = "../support/facts.rs"]
 mod facts;
+mod faults;
 #[path = "../support/frames.rs"]
 mod frames;
 mod framing;
@@ -21,6 +22,7 @@ mod gate;
 mod http2;
 mod lifecycle;
 mod links;
+mod panics;
 #[path = "../support/permit.rs"]
 mod permit;
 mod pki;

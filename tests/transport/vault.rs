@@ -12,6 +12,9 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+/// Requests for this object are answered before their bodies are read.
+pub(crate) const EARLY: &str = "/secrets/early";
+
 /// One request as it arrived.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
@@ -49,6 +52,13 @@ pub(crate) enum Reply {
     Hold(Vec<u8>),
     /// Waits for a sign, then writes this.
     After(Arc<Notify>, Vec<u8>),
+    /// Writes the first, and then the second again and again until the other side goes away.
+    Endless(Vec<u8>, Vec<u8>),
+    /// Writes this and resets the connection.
+    Reset(Vec<u8>),
+    /// Writes the first, waits for a sign, writes the second, which nobody asked for, and gives the
+    /// other sign. Resets the connection in place of writing nothing.
+    Unasked(Vec<u8>, Arc<Notify>, Vec<u8>, Arc<Notify>),
 }
 
 type Script = Arc<dyn Fn(&Seen) -> Reply + Send + Sync>;
@@ -161,6 +171,12 @@ async fn serve(mut stream: TlsStream<TcpStream>, counters: &Counters, script: &S
         };
         counters.changed.send_replace(());
         let seen = counters.journal.lock().unwrap()[number].clone();
+        if seen.request_line().contains(EARLY) {
+            // It answers when it has seen the head.
+            if !write(&mut stream, script(&seen)).await {
+                return;
+            }
+        }
         let body = read_body(&mut stream, &mut buffer, &seen).await;
         let seen = {
             let seen = &mut counters.journal.lock().unwrap()[number];
@@ -169,6 +185,9 @@ async fn serve(mut stream: TlsStream<TcpStream>, counters: &Counters, script: &S
             seen.clone()
         };
         counters.changed.send_replace(());
+        if seen.request_line().contains(EARLY) {
+            continue;
+        }
         if body.is_none() || !write(&mut stream, script(&seen)).await {
             return;
         }
@@ -186,6 +205,18 @@ async fn write(stream: &mut TlsStream<TcpStream>, reply: Reply) -> bool {
                 _ = stream.read(&mut gone) => false,
             }
         }
+        Reply::Endless(first, rest) => endless(stream, &first, &rest).await,
+        Reply::Reset(bytes) => {
+            put(stream, &bytes).await;
+            reset(stream)
+        }
+        Reply::Unasked(bytes, sign, unasked, done) => {
+            put(stream, &bytes).await;
+            sign.notified().await;
+            let open = put(stream, &unasked).await && !unasked.is_empty() || reset(stream);
+            done.notify_one();
+            open
+        }
         Reply::Close(bytes) => {
             put(stream, &bytes).await;
             let _gone = stream.shutdown().await;
@@ -201,6 +232,20 @@ async fn write(stream: &mut TlsStream<TcpStream>, reply: Reply) -> bool {
             false
         }
     }
+}
+
+async fn endless(stream: &mut TlsStream<TcpStream>, first: &[u8], rest: &[u8]) -> bool {
+    let mut more = put(stream, first).await;
+    while more {
+        more = put(stream, rest).await;
+    }
+    false
+}
+
+/// Has the connection end by a reset when it is dropped.
+fn reset(stream: &TlsStream<TcpStream>) -> bool {
+    stream.get_ref().0.set_zero_linger().unwrap();
+    false
 }
 
 async fn put(stream: &mut TlsStream<TcpStream>, bytes: &[u8]) -> bool {

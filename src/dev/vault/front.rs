@@ -1,6 +1,7 @@
 //! Requests in, answers out: admission, journal, scripts, and the headers Key Vault sends.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
 use http::header::{
@@ -31,6 +32,10 @@ use super::store::{Shelved, Store};
 
 /// The longest request body.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// The furthest that the objects' time may be ahead, in seconds: ten years, and every date in them
+/// can still be written.
+const MAX_AHEAD: i64 = 10 * 365 * 24 * 3600;
 
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
 
@@ -75,6 +80,8 @@ pub(super) struct Front {
     challenge: HeaderValue,
     location: HeaderValue,
     clock: Arc<dyn Clock>,
+    /// Seconds by which the objects' time is ahead of the clock; never less than it was.
+    ahead: AtomicI64,
     /// The authority with the port it really listens on.
     listening: Authority,
     pub(super) journal: Journal,
@@ -130,6 +137,7 @@ impl Front {
             location: HeaderValue::try_from(&*settings.location)
                 .map_err(|_| StartError::Setting("location"))?,
             clock: settings.clock,
+            ahead: AtomicI64::new(0),
             journal: Journal::new(),
             scripts: Scripts::default(),
             meter: Meter::new(settings.behavior.limits),
@@ -138,6 +146,16 @@ impl Front {
 
     pub(super) const fn authority(&self) -> &Authority {
         &self.store.authority
+    }
+
+    /// Moves the objects' time forward by as many seconds. Gives by how much it is ahead in all, or
+    /// nothing if that were more than [`MAX_AHEAD`].
+    pub(super) fn forward(&self, seconds: u32) -> Option<i64> {
+        let moved = |ahead: i64| Some(ahead + i64::from(seconds)).filter(|sum| *sum <= MAX_AHEAD);
+        let before = self
+            .ahead
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, moved);
+        before.ok().and_then(moved)
     }
 
     /// The answer before a script alters it, and the script.
@@ -159,7 +177,11 @@ impl Front {
         let canned = script.as_ref().and_then(Script::canned_status);
         let response = match canned {
             Some(status) => self.response(status, Bytes::new()),
-            None => match self.operate(request, now).await {
+            // Tokens are good by the clock that they were issued by; objects may be older.
+            None => match self
+                .operate(request, now + self.ahead.load(Ordering::Relaxed))
+                .await
+            {
                 Ok(Answer::Json(body)) => self.response(StatusCode::OK, body.to_string().into()),
                 Ok(Answer::Response(answer)) => {
                     let (head, body) = answer.into_parts();

@@ -5,15 +5,17 @@
 
 use std::fmt;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http_body_util::BodyExt;
 use thiserror::Error;
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 use super::{RequestBody, RequestBodyError};
 use crate::json::{Json, Object};
+use crate::secret::WipedBytes;
 
 mod spelling;
 mod types;
@@ -21,7 +23,7 @@ mod types;
 /// A body, as it was understood.
 pub(crate) struct Document {
     /// What it says; always an object.
-    pub(crate) json: Json,
+    pub(crate) json: Zeroizing<Json>,
     /// The same, as it is to be sent.
     pub(crate) bytes: Bytes,
 }
@@ -73,16 +75,20 @@ pub(crate) async fn inspect(
     }
     check_headers(headers)?;
     let json = Json::parse(&bytes).map_err(|_| BodyDefect::Malformed)?;
-    let Json::Object(members) = &json else {
+    let json = Zeroizing::new(json);
+    let Json::Object(members) = &*json else {
         return Err(BodyDefect::Malformed);
     };
     check_members(members)?;
-    let bytes = json.to_bytes().map_err(|_| BodyDefect::Malformed)?.into();
+    let mut written = WipedBytes::with_capacity(bytes.len());
+    json.write(&mut written)
+        .map_err(|_| BodyDefect::Malformed)?;
+    let bytes = written.into_bytes();
     Ok(Some(Document { json, bytes }))
 }
 
-async fn collect(body: &mut RequestBody) -> Result<BytesMut, RequestBodyError> {
-    let mut collected = BytesMut::new();
+async fn collect(body: &mut RequestBody) -> Result<WipedBytes, RequestBodyError> {
+    let mut collected = WipedBytes::default();
     while let Some(frame) = body.frame().await {
         // Trailers were dropped on the way here.
         if let Ok(data) = frame?.into_data() {

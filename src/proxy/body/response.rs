@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use thiserror::Error;
+use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::{Instant, Sleep};
 
 use crate::proxy::pipeline::InProgress;
@@ -82,7 +83,7 @@ enum Source {
         body: VaultBody,
         deadline: Instant,
         /// Set once the vault had to be waited for.
-        timer: Option<Pin<Box<Sleep>>>,
+        timer: Option<Pin<Box<Unconstrained<Sleep>>>>,
         /// Set once the vault broke off.
         broken: bool,
     },
@@ -175,10 +176,16 @@ impl Body for ResponseBody {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }
+                    // A vault that never has to be waited for is out of time too.
+                    Poll::Ready(Some(_)) if Instant::now() >= *deadline => {
+                        Some(Err(RelayError::Deadline))
+                    }
                     Poll::Ready(frame) => frame.and_then(Result::ok).map(Ok),
                     Poll::Pending => {
-                        let timer = timer
-                            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(*deadline)));
+                        // Unconstrained: reading may have used up what this task may do at once.
+                        let timer = timer.get_or_insert_with(|| {
+                            Box::pin(unconstrained(tokio::time::sleep_until(*deadline)))
+                        });
                         std::task::ready!(timer.as_mut().poll(cx));
                         Some(Err(RelayError::Deadline))
                     }

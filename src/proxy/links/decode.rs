@@ -7,6 +7,7 @@ use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::header::{CONTENT_ENCODING, HeaderMap};
 
 use super::{LinkError, MAX_ANSWER_BYTES};
+use crate::secret::WipedBytes;
 
 /// How an answer's body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,16 +58,14 @@ pub(in crate::proxy) fn decode(coding: Coding, body: Bytes) -> Result<Bytes, Lin
 }
 
 fn read(decoder: impl Read) -> Result<Bytes, LinkError> {
-    let mut decoded = Vec::new();
+    let mut decoded = WipedBytes::default();
     // SECURITY: a few kilobytes can stand for gigabytes; one byte more than allowed tells.
-    decoder
-        .take(MAX_ANSWER_BYTES as u64 + 1)
-        .read_to_end(&mut decoded)
-        .map_err(|_| LinkError::Coding)?;
+    let mut bounded = decoder.take(MAX_ANSWER_BYTES as u64 + 1);
+    std::io::copy(&mut bounded, &mut decoded).map_err(|_| LinkError::Coding)?;
     if decoded.len() > MAX_ANSWER_BYTES {
         return Err(LinkError::TooLarge);
     }
-    Ok(decoded.into())
+    Ok(decoded.into_bytes())
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ fn rewritten_with(links: &Links, document: &str) -> String {
     let changed = links.rewrite(document.as_bytes()).unwrap();
     changed.map_or_else(
         || document.to_owned(),
-        |bytes| String::from_utf8(bytes).unwrap(),
+        |bytes| String::from_utf8(bytes.to_vec()).unwrap(),
     )
 }
 
@@ -157,8 +157,8 @@ fn what_is_not_json_is_refused() {
         assert_eq!(refusal(document), LinkError::Malformed, "{document}");
     }
     assert_eq!(
-        links(true).rewrite(b"{\"a\":\"\xff\"}"),
-        Err(LinkError::Malformed)
+        links(true).rewrite(b"{\"a\":\"\xff\"}").err(),
+        Some(LinkError::Malformed)
     );
 }
 
@@ -345,7 +345,7 @@ proptest! {
     fn no_next_link_leads_elsewhere(link in "(https?:)?[/\\\\]{0,3}(contoso.vault.azure.net|evil.test)?[:@./\\\\?#a-z0-9]{0,12}") {
         let document = json!({ "nextLink": link }).to_string();
         if let Ok(changed) = links(true).rewrite(document.as_bytes()) {
-            let text = changed.map_or(document, |bytes| String::from_utf8(bytes).unwrap());
+            let text = changed.map_or(document, |bytes| String::from_utf8(bytes.to_vec()).unwrap());
             let value: Value = serde_json::from_str(&text).unwrap();
             let link = value["nextLink"].as_str().unwrap();
             let here = format!("https://{PUBLIC}");

@@ -14,6 +14,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
+use zeroize::Zeroize as _;
 
 use super::read::{object, text};
 use super::{Gathered, number, spelled, spelling, word, words};
@@ -68,13 +69,12 @@ fn only_leaf(value: &str) -> Option<Vec<u8>> {
     if let [only] = certificates.as_slice() {
         return Some(only.to_vec());
     }
-    let keys: Vec<_> = all_of(PrivateKeyDer::pem_slice_iter(pem))?;
-    let [key] = keys.as_slice() else {
-        return None;
-    };
+    let mut keys: Vec<_> = all_of(PrivateKeyDer::pem_slice_iter(pem))?;
+    let key = keys.pop().filter(|_| keys.is_empty());
+    keys.zeroize();
     let provider = aws_lc_rs::default_provider();
-    let key = provider.key_provider.load_private_key(key.clone_key());
-    let key = key.ok()?;
+    // It wipes what it is given.
+    let key = provider.key_provider.load_private_key(key?).ok()?;
     let has_key = |certificate: &&CertificateDer<'static>| {
         let chain = vec![(*certificate).clone()];
         CertifiedKey::new(chain, Arc::clone(&key))

@@ -1,7 +1,9 @@
 //! From the vault's answer to the client's.
 
-use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use bytes::Bytes;
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, TRANSFER_ENCODING,
+};
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
@@ -11,6 +13,7 @@ use super::{UpstreamErrorKind, VaultBody};
 use crate::proxy::body::ResponseBody;
 use crate::proxy::headers::{self, ClientHeaders};
 use crate::proxy::links::{Coding, Links, MAX_ANSWER_BYTES, decode};
+use crate::secret::WipedBytes;
 
 /// Headers that speak of the exact bytes of a body, and lie once it was rewritten.
 const ABOUT_BYTES: [HeaderName; 5] = [
@@ -45,6 +48,7 @@ pub(super) async fn relay(
 ) -> Result<ForwardedResponse, UpstreamErrorKind> {
     let (parts, body) = response.into_parts();
     check_status(parts.status)?;
+    check_framing(&parts.headers)?;
     let ClientHeaders {
         mut headers,
         rbac_assignment_id,
@@ -106,6 +110,17 @@ pub(super) fn check_status(status: StatusCode) -> Result<(), UpstreamErrorKind> 
     Ok(())
 }
 
+/// SECURITY: what is coded otherwise, hyper takes as it comes and to the end of the connection, and
+/// the client would get the coded bytes without a word about the coding.
+pub(super) fn check_framing(headers: &HeaderMap) -> Result<(), UpstreamErrorKind> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        (Some(_), _) => Err(UpstreamErrorKind::AnswerHeaders),
+    }
+}
+
 /// Whether a client would look for links in this answer. Some read an answer without a type as
 /// JSON.
 fn may_be_json(headers: &HeaderMap) -> bool {
@@ -142,7 +157,7 @@ async fn rewrite(
             headers.remove(name);
         }
     }
-    Ok(rewritten.map_or(plain, Bytes::from))
+    Ok(rewritten.map_or(plain, WipedBytes::into_bytes))
 }
 
 /// Reads at most `max_bytes`, at most until `deadline`.
@@ -157,7 +172,7 @@ pub(super) async fn collect_until(
 }
 
 async fn collect(mut body: VaultBody, max_bytes: usize) -> Result<Bytes, UpstreamErrorKind> {
-    let mut collected = BytesMut::new();
+    let mut collected = WipedBytes::default();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| UpstreamErrorKind::AnswerAborted)?;
         let Ok(data) = frame.into_data() else {
@@ -168,5 +183,5 @@ async fn collect(mut body: VaultBody, max_bytes: usize) -> Result<Bytes, Upstrea
         }
         collected.extend_from_slice(&data);
     }
-    Ok(collected.freeze())
+    Ok(collected.into_bytes())
 }

@@ -8,7 +8,7 @@ use http::uri::InvalidUri;
 use http::{Method, Request, StatusCode, Uri, Version};
 use tokio::time::Instant;
 
-use super::answer::{check_status, collect_until};
+use super::answer::{check_framing, check_status, collect_until};
 use super::{Upstream, UpstreamError, UpstreamErrorKind};
 use crate::keyvault::ApiVersion;
 use crate::proxy::body::RequestBody;
@@ -61,7 +61,9 @@ impl Upstream {
             .map_err(|_| UpstreamError::unsent(UpstreamErrorKind::Unrepresentable))?;
         let response = self.send(request, deadline).await?;
         let (parts, body) = response.into_parts();
-        check_status(parts.status).map_err(UpstreamError::sent)?;
+        check_status(parts.status)
+            .and_then(|()| check_framing(&parts.headers))
+            .map_err(UpstreamError::sent)?;
         // No coding was accepted; undoing one all the same would be work for an attacker to give.
         if Coding::of(&parts.headers).ok() != Some(Coding::Identity) {
             return Err(UpstreamError::sent(UpstreamErrorKind::AnswerCoding));

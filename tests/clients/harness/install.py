@@ -12,19 +12,29 @@ ROOT = HERE.parent.parent
 TARGET = ROOT / "target" / "clients"
 
 
-def program():
-    """The command that runs a suite: its arguments are the place's file and the results' file."""
+def program(suite, place_file, results_file):
+    """The command that runs a suite."""
+    def python(packages, folder):
+        return [TARGET / packages / "bin" / "python", HERE / folder / "suite.py", *arguments]
+
+    arguments = [place_file, results_file]
     return {
-        "python": [TARGET / "python" / "bin" / "python", HERE / "python" / "suite.py"],
+        "python": python("python", "python"),
+        "python-aio": [*python("python", "python"), "aio"],
         "node": ["node", "--preserve-symlinks", "--preserve-symlinks-main",
-                 TARGET / "node" / "suite" / "suite.mjs"],
-    }
+                 TARGET / "node" / "suite" / "suite.mjs", *arguments],
+        "cli": python("cli", "cli"),
+    }[suite]
 
 
 def install(suite):
     """Installs what the suite needs, unless it is there already."""
     TARGET.mkdir(parents=True, exist_ok=True)
-    {"python": _python, "node": _node}[suite](suite)
+    if suite == "node":
+        _node(suite)
+    else:
+        # Both kinds of Python's clients are in the same packages.
+        _python(suite.removesuffix("-aio"))
 
 
 def _python(suite):

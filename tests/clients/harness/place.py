@@ -1,5 +1,6 @@
 """Where a suite runs: a world of its own, and how its clients reach the vault in it."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -9,7 +10,8 @@ import struct
 import subprocess
 import sys
 
-from .install import ROOT, TARGET, program
+from .arm import Arm
+from .install import HERE, ROOT, TARGET, program
 
 DIRECT, OWN, UNCHANGED = PLACES = ("direct", "own", "unchanged")
 VAULT_HOST = "portcullis-dev.vault.azure.net"
@@ -38,10 +40,13 @@ def run_suite(suite, place):
         with socket.create_server(("127.0.0.1", 443)):
             return 0 if socket.gethostbyname(VAULT_HOST) == "127.0.0.1" else 1
     results = folder / "results.json"
-    with _World(folder, place) as world:
+    with _World(folder, place) as world, contextlib.ExitStack() as stack:
+        told = world.described()
+        if suite == "cli":
+            told["arm_url"] = stack.enter_context(world.arm()).url
         described = folder / "place.json"
-        described.write_text(json.dumps(world.described(), indent=1))
-        command = [*program()[suite], described, results]
+        described.write_text(json.dumps(told, indent=1))
+        command = program(suite, described, results)
         done = subprocess.run(command, env=world.environment(), timeout=PATIENCE, check=False)
     return 0 if done.returncode == 0 and results.exists() else 1
 
@@ -87,9 +92,12 @@ class _World:
         self.process.communicate(timeout=30)
         self.log.close()
 
+    def state(self):
+        return json.loads((self.folder / "world" / "dev.json").read_text())
+
     def described(self):
         """What a suite is told. `vault_url` and `verify` are all that an application would know."""
-        state = json.loads((self.folder / "world" / "dev.json").read_text())
+        state = self.state()
         url = {
             DIRECT: state["vault_url"],
             OWN: state["proxy_url"],
@@ -106,8 +114,14 @@ class _World:
                 "people", "tenant")},
         }
 
+    def arm(self):
+        """A stand-in for ARM, with the certificate that is there for `localhost`."""
+        state = self.state()
+        place = self.folder / "world"
+        return Arm(place / "proxy.crt", place / "proxy.key", state["issuer_url"], state["tenant"])
+
     def environment(self):
-        """What an application is given in order to trust the private CA, and nothing else."""
+        """What an application is given in order to trust the private CA, and no more of it."""
         ca = str(self.folder / "world" / "ca.pem")
         home = self.folder / "home"
         home.mkdir()
@@ -115,6 +129,9 @@ class _World:
             "PATH": os.environ["PATH"],
             "HOME": str(home),
             "REQUESTS_CA_BUNDLE": ca,
+            "SSL_CERT_FILE": ca,
             "NODE_EXTRA_CA_CERTS": ca,
             "PYTHONDONTWRITEBYTECODE": "1",
+            # What the suites share.
+            "PYTHONPATH": str(HERE),
         }

@@ -6,7 +6,8 @@ import json
 from .install import HERE, ROOT, TARGET
 
 MATRIX, REFUSALS = ROOT / "docs" / "clients.md", ROOT / "docs" / "refusals.md"
-NAMES = {"python": "Python", "node": "Node"}
+NAMES = {"python": "Python", "python-aio": "Python, asynchronous", "node": "Node",
+         "cli": "Azure CLI"}
 THROUGH = ("own", "unchanged")
 # The lines of a difference that are printed.
 SHOWN = 60

@@ -147,13 +147,13 @@ async function merge(suite) {
 async function importCertificates(suite) {
   const client = suite.client(CertificateClient);
   const given = certificate("imported.example.com");
-  for (const [variant, password] of [
-    ["PFX", ""],
-    ["PFX with a password", "of the file"],
+  for (const [variant, password, how] of [
+    ["PFX", "", {}],
+    ["PFX with a password", "of the file", {}],
+    ["PFX as of old", "of the file", { algorithm: "3des" }],
   ]) {
-    const asn1 = forge.pkcs12.toPkcs12Asn1(given.key, [given.certificate], password, {
-      algorithm: "3des",
-    });
+    const { key, certificate: leaf } = given;
+    const asn1 = forge.pkcs12.toPkcs12Asn1(key, [leaf], password, how);
     const pfx = Buffer.from(forge.asn1.toDer(asn1).getBytes(), "binary");
     const name = `imported-${variant.replaceAll(" ", "-")}`;
     const options = password ? { password } : {};

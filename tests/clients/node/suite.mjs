@@ -16,6 +16,7 @@ import { CertificateClient } from "@azure/keyvault-certificates";
 import { CryptographyClient, KeyClient } from "@azure/keyvault-keys";
 import { SecretClient } from "@azure/keyvault-secrets";
 
+import * as aging from "./aging.mjs";
 import * as behaviour from "./behaviour.mjs";
 import * as certificates from "./certificates.mjs";
 import * as crypto from "./crypto.mjs";
@@ -30,7 +31,7 @@ const PACKAGES = [
   "@azure/keyvault-keys",
   "@azure/keyvault-secrets",
 ];
-const MODULES = [secrets, keys, crypto, certificates, behaviour, roles];
+const MODULES = [secrets, keys, crypto, certificates, behaviour, roles, aging];
 const require = createRequire(import.meta.url);
 
 /** The scenario cannot go on; what is wrong is written down. */
@@ -82,7 +83,12 @@ class Suite {
       const request = https.request(this.place.control_url + route, options, (answer) => {
         const parts = [];
         answer.on("data", (part) => parts.push(part));
-        answer.on("end", () => resolve(JSON.parse(Buffer.concat(parts))));
+        answer.on("end", () => {
+          const told = Buffer.concat(parts).toString();
+          return answer.statusCode === 200
+            ? resolve(JSON.parse(told))
+            : reject(new Error(`${route}: ${told}`));
+        });
       });
       request.on("error", reject);
       request.end(body === undefined ? undefined : JSON.stringify(body));
@@ -92,6 +98,11 @@ class Suite {
   /** Has the next request for a path answered otherwise, or held back. */
   script(at, status, body = {}, headers = {}) {
     return this.control("/script", { path: at, answer: { status, headers, body } });
+  }
+
+  /** Makes all objects of the vault as much older. */
+  forward(days) {
+    return this.control("/forward", { seconds: days * 86_400 });
   }
 
   async mark() {

@@ -1,12 +1,10 @@
 """What clients do beside calling operations: tokens, retries, haste, and going away."""
 
 import base64
-import concurrent.futures
 import json
 import pathlib
 
 from azure.core.exceptions import HttpResponseError, ServiceResponseError
-from azure.identity import WorkloadIdentityCredential
 from azure.keyvault.secrets import SecretClient
 
 THROTTLED = {"error": {"code": "Throttled", "message": "too many requests"}}
@@ -15,7 +13,7 @@ CLAIMS = {"access_token": {"nbf": {"essential": True, "value": "1"}}}
 
 
 class Watched:
-    """A credential that remembers what it was asked for."""
+    """A credential, of whichever kind, that remembers what it was asked for."""
 
     def __init__(self, credential):
         self.credential, self.asked = credential, []
@@ -32,32 +30,26 @@ class Watched:
 def the_challenge(suite):
     """Scope and tenant come from the challenge alone; the first request goes without a token."""
     watched = Watched(suite.credential())
-    client = SecretClient(suite.place["vault_url"], watched, **suite.options())
+    client = suite.client(SecretClient, credential=watched)
     mark = suite.mark()
     suite.drive(client, "set_secret", "challenged", "v", variant="as the first call")
     suite.check([scopes for scopes, _ in watched.asked] == [("https://vault.azure.net/.default",)],
                 "one token, for the scope of the challenge")
-    if not suite.at_the_vault_itself:
-        suite.check(all(entry["caller"] for entry in suite.arrived(mark)),
-                    "nothing without a token reaches the vault")
+    suite.nothing_without_a_token(mark)
 
 
 def workload_identity(suite):
     """As in a Kubernetes cluster: an assertion in a file takes the place of a secret."""
     assertion = pathlib.Path(suite.place["folder"], "assertion")
     assertion.write_text(suite.place["client_assertion"])
-    credential = WorkloadIdentityCredential(
-        tenant_id=suite.place["tenant"], client_id=suite.place["people"]["secrets-user"],
-        token_file_path=str(assertion), authority=suite.place["issuer_url"],
-        disable_instance_discovery=True)
-    client = SecretClient(suite.place["vault_url"], credential, **suite.options())
+    client = suite.client(SecretClient, credential=suite.workload("secrets-user", assertion))
     suite.drive(client, "get_secret", "app-api-key", variant="with a workload identity")
 
 
 def claims_challenge(suite):
     """401 with claims: the SDK gets a new token with them, and asks again."""
     watched = Watched(suite.credential())
-    client = SecretClient(suite.place["vault_url"], watched, **suite.options())
+    client = suite.client(SecretClient, credential=watched)
     client.get_secret("app-api-key")
     claims = base64.b64encode(json.dumps(CLAIMS).encode()).decode()
     authority = f"{suite.place['issuer_url']}/{suite.place['tenant']}/oauth2/authorize"
@@ -92,14 +84,11 @@ def haste(suite):
     """Many first calls at once, of one client."""
     client = suite.client(SecretClient)
     mark = suite.mark()
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        values = {f"hasty-{number}": f"of-nobody-s-business-{number}" for number in range(8)}
-        made = list(pool.map(lambda item: client.set_secret(*item), values.items()))
+    values = {f"hasty-{number}": f"of-nobody-s-business-{number}" for number in range(8)}
+    made = suite.at_once(client, "set_secret", list(values.items()))
     suite.note("SecretClient", "set_secret", "eight first calls at once")
     suite.check({each.name: each.value for each in made} == values, "all of them")
-    if not suite.at_the_vault_itself:
-        suite.check(all(entry["caller"] for entry in suite.arrived(mark)),
-                    "nothing without a token reaches the vault")
+    suite.nothing_without_a_token(mark)
     nothing_is_told(suite, values.values())
 
 

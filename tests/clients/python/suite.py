@@ -1,97 +1,101 @@
 """The official Python clients, driven through a place and written down.
 
-    suite.py PLACE.json RESULTS.json
+    suite.py PLACE.json RESULTS.json        the synchronous clients
+    suite.py PLACE.json RESULTS.json aio    the asynchronous ones, by the same scenarios
 
 A step is one call of a public method: what came of it, and what reached the vault meanwhile. The
 suite knows the vault's URL, an identity and, through the control of the embedded vault, what
 arrived there. What stands between it does not know.
 """
 
-import http.client
+import concurrent.futures
 import importlib.metadata
 import json
 import pathlib
-import re
-import ssl
 import sys
-import traceback
-import urllib.parse
 
 from azure.core.exceptions import HttpResponseError
-from azure.core.paging import ItemPaged
-from azure.core.polling import LROPoller
-from azure.identity import ClientSecretCredential
+from azure.identity import ClientSecretCredential, WorkloadIdentityCredential
 from azure.keyvault.certificates import CertificateClient
 from azure.keyvault.keys import KeyClient
 from azure.keyvault.keys.crypto import CryptographyClient
 from azure.keyvault.secrets import SecretClient
 
+from harness.steps import Abandon, Steps
+
 CLIENTS = (SecretClient, KeyClient, CryptographyClient, CertificateClient)
 PACKAGES = ("azure-identity", "azure-keyvault-certificates", "azure-keyvault-keys",
             "azure-keyvault-secrets")
-VERSION = re.compile(r"[0-9a-f]{32}")
 
 
-class Abandon(Exception):
-    """The scenario cannot go on; what is wrong is written down."""
+class Suite(Steps):
+    """One run of the Python clients in one place."""
 
-
-class Suite:
-    """One run in one place."""
+    telling = (HttpResponseError,)
+    # What the asynchronous suite has others of.
+    clients = CLIENTS
+    by_secret, by_workload = ClientSecretCredential, WorkloadIdentityCredential
 
     def __init__(self, place):
-        self.place = place
-        self.steps = []
-        self.refusals = []
+        super().__init__(place)
         self.credentials = {}
-        control = urllib.parse.urlsplit(place["control_url"])
-        trust = ssl.create_default_context(cafile=place["ca_file"])
-        self.connection = http.client.HTTPSConnection(control.netloc, context=trust, timeout=30)
-
-    @property
-    def at_the_vault_itself(self):
-        return self.place["place"] == "direct"
 
     def credential(self, person="admin"):
         if person not in self.credentials:
-            self.credentials[person] = ClientSecretCredential(
+            self.credentials[person] = self.by_secret(
                 self.place["tenant"], self.place["people"][person], self.place["client_secret"],
                 authority=self.place["issuer_url"], disable_instance_discovery=True)
         return self.credentials[person]
+
+    def workload(self, person, token_file):
+        return self.by_workload(
+            tenant_id=self.place["tenant"], client_id=self.place["people"][person],
+            token_file_path=str(token_file), authority=self.place["issuer_url"],
+            disable_instance_discovery=True)
 
     def options(self):
         """What an application has to set: nothing, where the vault has its own name."""
         return {} if self.place["verify"] else {"verify_challenge_resource": False}
 
-    def client(self, kind, person="admin", **options):
-        return kind(self.place["vault_url"], self.credential(person), **self.options(), **options)
+    def client(self, kind, person="admin", credential=None, **options):
+        credential = credential or self.credential(person)
+        return self.waiting(self.kind(kind)(self.place["vault_url"], credential, **self.options(),
+                                            **options))
 
     def crypto(self, key, person="admin", **options):
-        return CryptographyClient(key, self.credential(person), **self.options(), **options)
+        made = self.kind(CryptographyClient)(key, self.credential(person), **self.options(),
+                                             **options)
+        return self.waiting(made)
 
-    def control(self, path, body=None):
-        """Asks the control of the embedded vault."""
-        method, data = ("GET", None) if body is None else ("POST", json.dumps(body))
-        self.connection.request(method, path, data)
-        return json.load(self.connection.getresponse())
+    def local(self, jwk):
+        """A crypto client for a key that is here."""
+        return self.waiting(self.kind(CryptographyClient).from_jwk(jwk))
 
-    def script(self, path, status=None, body=None, headers=None, held=False):
-        """Has the next request for `path` answered otherwise, or held back."""
-        order = {"path": path, "held": held}
-        if status is not None:
-            order["answer"] = {"status": status, "headers": headers or {}, "body": body or {}}
-        self.control("/script", order)
+    def kind(self, kind):
+        """The class of this name that is driven."""
+        return next(each for each in self.clients if each.__name__ == kind.__name__)
 
-    def mark(self):
-        return self.control("/journal")["next"]
+    def offers(self, kind, method):
+        return hasattr(self.kind(kind), method)
 
-    def arrived(self, mark):
-        """The requests that reached the vault since `mark`."""
-        return self.control(f"/journal?since={mark}")["entries"]
+    def waiting(self, client):
+        """The client, with methods that return when all is done."""
+        return client
 
-    def calls(self, mark):
-        """The same, as they are written down: those with a token, without what is random."""
-        return [_call(entry) for entry in self.arrived(mark) if entry["caller"]]
+    def spoken(self, operation):
+        """What the clients call the operation."""
+        return operation
+
+    def named(self, client):
+        return type(client).__name__
+
+    def at_once(self, client, operation, calls):
+        """Calls a method with each of the arguments, none waiting for another."""
+        with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
+            return list(pool.map(lambda call: getattr(client, operation)(*call), calls))
+
+    def close(self):
+        """Ends what the suite leaves open."""
 
     def drive(self, client, operation, *arguments, variant="", expect=None, compared=True,
               **options):
@@ -107,46 +111,11 @@ class Suite:
             if wanted is None or not isinstance(error, wanted):
                 problem = f"{outcome}: {error}"
         calls = self.calls(mark)
-        self.note(type(client).__name__, operation, variant, outcome=outcome, calls=calls,
-                  problem=problem, compared=compared)
+        self.note(self.named(client), self.spoken(operation), variant, outcome=outcome,
+                  calls=calls, problem=problem, compared=compared)
         if problem:
             raise Abandon
         return result
-
-    def note(self, client, operation, variant="", outcome="ok", calls=(), problem=None,
-             compared=False):
-        self.steps.append({
-            "client": client, "operation": operation, "variant": variant, "outcome": outcome,
-            "calls": list(calls), "problem": problem, "compared": compared})
-
-    def check(self, holds, what):
-        """Has the last step fail, unless `holds`."""
-        if not holds:
-            self.steps[-1]["problem"] = f"not so: {what}"
-            raise Abandon
-
-    def run(self, scenario):
-        """Runs a scenario; what goes wrong in it is a step that failed."""
-        try:
-            scenario(self)
-        except Abandon:
-            pass
-        except Exception as error:  # noqa: BLE001: the other scenarios go on
-            if not isinstance(error, HttpResponseError):
-                traceback.print_exc()
-            self.note("suite", scenario.__name__, problem=f"{type(error).__name__}: {error}")
-
-    def nothing_is_left_out(self):
-        """Each public method of each client was driven: a new one fails here."""
-        driven = {(step["client"], step["operation"]) for step in self.steps}
-        for kind in CLIENTS:
-            missing = [name for name in public_methods(kind) if (kind.__name__, name) not in driven]
-            problem = f"not driven: {', '.join(missing)}" if missing else None
-            self.note(kind.__name__, "every public method", problem=problem)
-
-    def results(self):
-        versions = {name: importlib.metadata.version(name) for name in PACKAGES}
-        return {"versions": versions, "steps": self.steps, "refusals": self.refusals}
 
 
 EITHER = object()
@@ -160,9 +129,9 @@ def public_methods(kind):
 
 def _whole(result):
     """The result, when there is nothing more to come."""
-    if isinstance(result, ItemPaged):
+    if hasattr(result, "by_page"):
         return list(result)
-    if isinstance(result, LROPoller) or hasattr(result, "wait") and hasattr(result, "result"):
+    if hasattr(result, "wait") and hasattr(result, "result"):
         result.wait()
         return result.result()
     return result
@@ -176,36 +145,26 @@ def _named(error):
     return name
 
 
-def _call(entry):
-    path, _, query = entry["path_and_query"].partition("?")
-    kept = []
-    for parameter in query.split("&"):
-        name, _, value = parameter.partition("=")
-        name = name.replace("%2D", "-").replace("%24", "$")
-        if name == "$skiptoken":
-            value = "…"
-        if name != "api-version" and name:
-            kept.append(f"{name}={value}")
-    path = VERSION.sub("{version}", path)
-    # The order of parameters is no part of what is asked.
-    asked = "&".join(sorted(kept))
-    return f"{entry['method']} {path}{'?' if kept else ''}{asked} {entry['status']}"
-
-
-def main(place_file, results_file):
+def main(place_file, results_file, clients="sync"):
     # Imported here, for they import this.
+    import aging
+    import aio
     import behaviour
     import certificates
     import crypto
     import keys
     import roles
     import vault_secrets
-    suite = Suite(json.loads(pathlib.Path(place_file).read_text()))
-    for module in (vault_secrets, keys, crypto, certificates, behaviour, roles):
+    kind, packages = {"sync": (Suite, PACKAGES), "aio": (aio.Suite, (*PACKAGES, "aiohttp"))}[clients]
+    suite = kind(json.loads(pathlib.Path(place_file).read_text()))
+    for module in (vault_secrets, keys, crypto, certificates, behaviour, roles, aging):
         for scenario in module.SCENARIOS:
             suite.run(scenario)
-    suite.nothing_is_left_out()
-    pathlib.Path(results_file).write_text(json.dumps(suite.results(), indent=1))
+    suite.close()
+    for driven in suite.clients:
+        suite.nothing_is_left_out(driven.__name__, public_methods(driven), "every public method")
+    versions = {name: importlib.metadata.version(name) for name in packages}
+    pathlib.Path(results_file).write_text(json.dumps(suite.results(versions), indent=1))
 
 
 if __name__ == "__main__":
