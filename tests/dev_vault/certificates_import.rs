@@ -137,7 +137,10 @@ async fn a_certificate_is_imported_with_its_key() {
 /// password is `hush`.
 const WRITTEN_BY: [(&str, &[u8]); 4] = [
     // PBES2 with HMAC-SHA-1; the certificate in the clear.
-    ("node-forge", include_bytes!("../data/pkcs12/node-forge.pfx")),
+    (
+        "node-forge",
+        include_bytes!("../data/pkcs12/node-forge.pfx"),
+    ),
     // 40 bits of RC2, and triple DES for the key.
     ("openssl-1", include_bytes!("../data/pkcs12/openssl-1.pfx")),
     // PBES2 with HMAC-SHA-256.

@@ -13,6 +13,7 @@ mod bytes;
 mod floods;
 #[path = "../support/frames.rs"]
 mod frames;
+mod guessing;
 mod http1;
 mod http2;
 mod limits;
