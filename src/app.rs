@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::admin::{AdminError, AdminListener, Readiness};
-use crate::assignments::store::{self, Assignments};
+use crate::assignments::store::{self, AssignmentPublisher, Assignments};
 use crate::assignments::watch::{self, WatchHandle};
 use crate::attributes::{Surroundings, VaultFacts};
 use crate::audit::{AuditError, AuditLog};
@@ -29,7 +29,7 @@ use crate::proxy::drain::{self, Drain, DrainTrigger};
 use crate::proxy::host::{DuplicateName, VaultTable};
 use crate::proxy::listen::{BoundListener, ListenError, Peer};
 use crate::proxy::metadata::Inspector;
-use crate::proxy::pipeline::{GuardedVault, Pipeline};
+use crate::proxy::pipeline::{CallerKey, GuardedVault, Pipeline};
 use crate::proxy::shares::{Places, Shares};
 use crate::proxy::upstream::Upstream;
 use crate::proxy::workers::{Worker, Workers};
@@ -137,9 +137,7 @@ impl App {
         let counted = Arc::clone(&metrics);
         let audit = AuditLog::open(&config.audit, move |event| counted.audit(event))?;
         let authenticator = Arc::new(authenticator(&config, &clock, &metrics)?);
-        let scopes = config.vaults.iter().map(vault_scope).collect();
-        let (publisher, assignments) = store::store(scopes, config.assignments.max_staleness);
-        metrics.snapshot_max_staleness(config.assignments.max_staleness);
+        let (publisher, assignments) = store(&config, &metrics);
         let (bound, certificates) = bind(&config, &clock, &metrics).await?;
         let admin = AdminListener::bind(config.admin.address).await?;
         let workers = Workers::start(config.limits.worker_threads).map_err(StartError::Workers)?;
@@ -153,9 +151,7 @@ impl App {
             audit: audit.clone(),
             metrics: Arc::clone(&metrics),
             extra_query_parameters: config.extra_query_parameters.into(),
-            callers: Arc::new(Shares::new(
-                config.limits.max_concurrent_requests_per_caller,
-            )),
+            callers: callers(&config.limits),
             total_timeout: config.limits.total_timeout,
             surroundings: Arc::new(surroundings(&config.deployment)),
             zone: config.deployment.zone,
@@ -300,6 +296,17 @@ fn administer(
         drain: trigger,
         task,
     }
+}
+
+/// Where role data is put, and where it is read.
+fn store(config: &Config, metrics: &Metrics) -> (AssignmentPublisher, Assignments) {
+    let scopes = config.vaults.iter().map(vault_scope).collect();
+    metrics.snapshot_max_staleness(config.assignments.max_staleness);
+    store::store(scopes, config.assignments.max_staleness)
+}
+
+fn callers(limits: &Limits) -> Arc<Shares<CallerKey>> {
+    Arc::new(Shares::new(limits.max_concurrent_requests_per_caller))
 }
 
 fn authenticator(
