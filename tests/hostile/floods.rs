@@ -166,74 +166,53 @@ async fn is_cut_off(what: &str, besieged: &Besieged, bytes: Vec<u8>) {
     }
 }
 
+/// So many streams, each opened and then made to be reset.
+fn resets(open: impl Fn(u32) -> Vec<u8>, then: impl Fn(u32) -> Vec<u8>) -> Vec<u8> {
+    let streams = (0..3000).map(|number| 2 * number + 1);
+    streams
+        .flat_map(|stream| [open(stream), then(stream)].concat())
+        .collect()
+}
+
+/// Floods that were the undoing of servers.
+fn floods(besieged: &Besieged) -> Vec<(&'static str, Vec<u8>)> {
+    let put = besieged.block("PUT", "/secrets/flood?api-version=7.4");
+    let open = |stream| frame(HEADERS, END_HEADERS, stream, &put);
+    let get = |stream| besieged.get(stream);
+    let cancel = |stream| frame(RST_STREAM, 0, stream, &[0, 0, 0, 8]);
+    let nothing = |stream| frame(WINDOW_UPDATE, 0, stream, &[0; 4]);
+    let most = |stream| frame(WINDOW_UPDATE, 0, stream, &[0x7f, 0xff, 0xff, 0xff]);
+    let more = |stream| frame(DATA, 0, stream, b"x");
+    let begun = frame(HEADERS, 0, 1, &put);
+    let field = frame(CONTINUATION, 0, 1, &fields(&[("x", "y".repeat(100))]));
+    let without = frame(CONTINUATION, 0, 1, &[]);
+    let empty = frame(DATA, 0, 1, &[]);
+    vec![
+        // CVE-2023-44487.
+        ("rapid reset", resets(get, cancel)),
+        // CVE-2025-8671: the server is made to reset.
+        ("resets by a window of nothing", resets(open, nothing)),
+        ("resets by a window that overflows", resets(open, most)),
+        ("resets by data behind the end", resets(get, more)),
+        // RUSTSEC-2024-0332.
+        (
+            "continuations",
+            [begun.clone(), field.repeat(5000)].concat(),
+        ),
+        (
+            "empty continuations",
+            [begun, without.repeat(50_000)].concat(),
+        ),
+        // RUSTSEC-2026-0258.
+        ("empty data", [open(1), empty.repeat(50_000)].concat()),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn floods_of_frames_are_cut_off() {
     let besieged = Besieged::start("").await;
-    let put = besieged.block("PUT", "/secrets/flood?api-version=7.4");
-    let open = |stream| frame(HEADERS, END_HEADERS, stream, &put);
-    let streams = || (0..3000_u32).map(|number| 2 * number + 1);
-    let cancel = [0, 0, 0, 8];
-    let nothing = [0; 4];
     for round in 0..5 {
-        for (what, bytes) in [
-            // CVE-2023-44487.
-            (
-                "rapid reset",
-                streams()
-                    .flat_map(|stream| {
-                        [besieged.get(stream), frame(RST_STREAM, 0, stream, &cancel)].concat()
-                    })
-                    .collect::<Vec<_>>(),
-            ),
-            // CVE-2025-8671: the server is made to reset.
-            (
-                "resets by a window of nothing",
-                streams()
-                    .flat_map(|stream| {
-                        [open(stream), frame(WINDOW_UPDATE, 0, stream, &nothing)].concat()
-                    })
-                    .collect(),
-            ),
-            (
-                "resets by data behind the end",
-                streams()
-                    .flat_map(|stream| {
-                        [besieged.get(stream), frame(DATA, 0, stream, b"x")].concat()
-                    })
-                    .collect(),
-            ),
-            (
-                "resets by a window that overflows",
-                streams()
-                    .flat_map(|stream| {
-                        let most = [0x7f, 0xff, 0xff, 0xff];
-                        [open(stream), frame(WINDOW_UPDATE, 0, stream, &most)].concat()
-                    })
-                    .collect(),
-            ),
-            // RUSTSEC-2024-0332.
-            (
-                "continuations",
-                [
-                    frame(HEADERS, 0, 1, &put),
-                    frame(CONTINUATION, 0, 1, &fields(&[("x", "y".repeat(100))])).repeat(5000),
-                ]
-                .concat(),
-            ),
-            (
-                "empty continuations",
-                [
-                    frame(HEADERS, 0, 1, &put),
-                    frame(CONTINUATION, 0, 1, &[]).repeat(50_000),
-                ]
-                .concat(),
-            ),
-            // RUSTSEC-2026-0258.
-            (
-                "empty data",
-                [open(1), frame(DATA, 0, 1, &[]).repeat(50_000)].concat(),
-            ),
-        ] {
+        for (what, bytes) in floods(&besieged) {
             is_cut_off(what, &besieged, bytes).await;
             besieged.holds(&format!("{what}, round {round}")).await;
         }

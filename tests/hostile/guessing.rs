@@ -6,7 +6,7 @@ use portcullis::dev::people::{self, Person};
 use portcullis::principal::ObjectId;
 use serde_json::{Value, json};
 
-use crate::site::{Reply, Site, read};
+use crate::site::{Reply, Site, VERSION, read};
 
 /// What of an answer differs from call to call by its nature.
 const OF_ITS_OWN: [&str; 2] = ["date", "x-portcullis-decision-id"];
@@ -65,135 +65,64 @@ async fn version_of(site: &Site, path: &str, id: &[&str]) -> String {
 
 const ABSENT_VERSION: &str = "00000000000000000000000000000000";
 
-#[tokio::test]
-async fn whether_an_object_is_there_cannot_be_told_from_a_refusal() {
-    let site = Site::start().await;
-    // One that is deleted and can be recovered.
-    let reply = site
-        .send(
-            people::ADMIN,
-            "PUT",
-            "/secrets/gone?api-version=7.4",
-            &json!({ "value": "x" }),
-        )
-        .await;
-    assert_eq!(reply.status, 200);
-    let reply = site
-        .send(
-            people::ADMIN,
-            "DELETE",
-            "/secrets/gone?api-version=7.4",
-            &Value::Null,
-        )
-        .await;
-    assert_eq!(reply.status, 200);
+/// Requests for something that is there, and for something that is not: the method, the path, and
+/// what to put into it.
+const PAIRS: [&str; 17] = [
+    "GET /secrets/{} app-api-key app-api-kex",
+    "GET /secrets/{}/ app-api-key app-api-kex",
+    "GET /secrets/app-api-key/{} SECRET ABSENT",
+    "GET /secrets/{}/versions app-api-key app-api-kex",
+    "PUT /secrets/{} app-api-key app-api-kex",
+    "DELETE /secrets/{} app-api-key app-api-kex",
+    "POST /secrets/{}/backup app-api-key app-api-kex",
+    "GET /deletedsecrets/{} gone here",
+    "POST /deletedsecrets/{}/recover gone here",
+    "DELETE /deletedsecrets/{} gone here",
+    "GET /keys/{} signing absence",
+    "GET /keys/signing/{} KEY ABSENT",
+    "POST /keys/{}/sign signing absence",
+    "GET /keys/{}/rotationpolicy signing absence",
+    "GET /certificates/{} web abc",
+    "GET /certificates/{}/policy web abc",
+    "GET /certificates/{}/pending web abc",
+];
+
+/// Makes what the world does not begin with.
+async fn furnish(site: &Site) {
+    let value = json!({ "value": "x" });
     let policy = json!({ "policy": {
         "issuer": { "name": "Self" },
         "x509_props": { "subject": "CN=web.example" },
     }});
-    let reply = site
-        .send(
-            people::ADMIN,
-            "POST",
-            "/certificates/web/create?api-version=7.4",
-            &policy,
-        )
-        .await;
-    assert_eq!(reply.status, 202, "{}", reply.text());
+    for (method, path, body, status) in [
+        ("PUT", "/secrets/gone", value, 200),
+        // It can be recovered.
+        ("DELETE", "/secrets/gone", Value::Null, 200),
+        ("POST", "/certificates/web/create", policy, 202),
+    ] {
+        let target = format!("{path}?{VERSION}");
+        let reply = site.send(people::ADMIN, method, &target, &body).await;
+        assert_eq!(reply.status, status, "{}", reply.text());
+    }
+}
+
+#[tokio::test]
+async fn whether_an_object_is_there_cannot_be_told_from_a_refusal() {
+    let site = Site::start().await;
+    furnish(&site).await;
     let secret = version_of(&site, "/secrets/app-api-key?api-version=7.4", &["id"]).await;
     let key = version_of(&site, "/keys/signing?api-version=7.4", &["key", "kid"]).await;
     site.forget();
     for who in [people::NOBODY, people::EXPIRED_PIM] {
-        for (method, path, there, absent) in [
-            (
-                "GET",
-                "/secrets/{}?api-version=7.4",
-                "app-api-key",
-                "app-api-kex",
-            ),
-            (
-                "GET",
-                "/secrets/{}/?api-version=7.4",
-                "app-api-key",
-                "app-api-kex",
-            ),
-            (
-                "GET",
-                "/secrets/app-api-key/{}?api-version=7.4",
-                &*secret,
-                ABSENT_VERSION,
-            ),
-            (
-                "GET",
-                "/secrets/{}/versions?api-version=7.4",
-                "app-api-key",
-                "app-api-kex",
-            ),
-            (
-                "PUT",
-                "/secrets/{}?api-version=7.4",
-                "app-api-key",
-                "app-api-kex",
-            ),
-            (
-                "DELETE",
-                "/secrets/{}?api-version=7.4",
-                "app-api-key",
-                "app-api-kex",
-            ),
-            (
-                "POST",
-                "/secrets/{}/backup?api-version=7.4",
-                "app-api-key",
-                "app-api-kex",
-            ),
-            ("GET", "/deletedsecrets/{}?api-version=7.4", "gone", "here"),
-            (
-                "POST",
-                "/deletedsecrets/{}/recover?api-version=7.4",
-                "gone",
-                "here",
-            ),
-            (
-                "DELETE",
-                "/deletedsecrets/{}?api-version=7.4",
-                "gone",
-                "here",
-            ),
-            ("GET", "/keys/{}?api-version=7.4", "signing", "absence"),
-            (
-                "GET",
-                "/keys/signing/{}?api-version=7.4",
-                &*key,
-                ABSENT_VERSION,
-            ),
-            (
-                "POST",
-                "/keys/{}/sign?api-version=7.4",
-                "signing",
-                "absence",
-            ),
-            (
-                "GET",
-                "/keys/{}/rotationpolicy?api-version=7.4",
-                "signing",
-                "absence",
-            ),
-            ("GET", "/certificates/{}?api-version=7.4", "web", "abc"),
-            (
-                "GET",
-                "/certificates/{}/policy?api-version=7.4",
-                "web",
-                "abc",
-            ),
-            (
-                "GET",
-                "/certificates/{}/pending?api-version=7.4",
-                "web",
-                "abc",
-            ),
-        ] {
-            site.cannot_tell(who, method, path, there, absent).await;
+        for pair in PAIRS {
+            let pair = pair
+                .replace("SECRET", &secret)
+                .replace("KEY", &key)
+                .replace("ABSENT", ABSENT_VERSION);
+            let words: Vec<&str> = pair.split(' ').collect();
+            let path = format!("{}?{VERSION}", words[1]);
+            site.cannot_tell(who, words[0], &path, words[2], words[3])
+                .await;
         }
     }
     // Nor by those who may do something else, whose nearest assignment is named.

@@ -9,6 +9,7 @@
 mod ask;
 mod certificates;
 mod changes;
+mod client_authorities;
 mod client_certificates;
 mod commands;
 mod dev;
@@ -23,3 +24,4 @@ mod soak;
 mod start;
 mod stop;
 mod surroundings;
+mod whereabouts;

@@ -213,7 +213,7 @@ async fn write(stream: &mut TlsStream<TcpStream>, reply: Reply) -> bool {
         Reply::Unasked(bytes, sign, unasked, done) => {
             put(stream, &bytes).await;
             sign.notified().await;
-            let open = put(stream, &unasked).await && !unasked.is_empty() || reset(stream);
+            let open = speak_unasked(stream, &unasked).await;
             done.notify_one();
             open
         }
@@ -240,6 +240,11 @@ async fn endless(stream: &mut TlsStream<TcpStream>, first: &[u8], rest: &[u8]) -
         more = put(stream, rest).await;
     }
     false
+}
+
+/// With nothing to say, the connection is reset.
+async fn speak_unasked(stream: &mut TlsStream<TcpStream>, bytes: &[u8]) -> bool {
+    put(stream, bytes).await && !bytes.is_empty() || reset(stream)
 }
 
 /// Has the connection end by a reset when it is dropped.

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,20 +16,23 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
-use tokio::net::TcpStream;
+use rustls::ServerConfig;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::handshakes::Handshakes;
+use super::origin::{self, Entrance, Holder, Origin};
 use super::place::Place;
+use super::socket::Stream;
 use super::{CloseReason, HandshakeFailure, ListenEvent, Peer};
 use crate::config::Limits;
 use crate::proxy::activity::{Activity, InFlight, Lapse, Watched};
 use crate::proxy::body::{Leftover, RelayError, RequestBody, ResponseBody};
 use crate::proxy::drain::Drain;
 use crate::proxy::gate::Gate;
-use crate::proxy::shares::Shares;
-use crate::tls::{self, UnreadableCertificate};
+use crate::proxy::shares::{Share, Shares};
+use crate::snapshot::Snapshot;
+use crate::tls;
 
 /// The smallest buffer hyper works with.
 const MIN_BUFFER_BYTES: usize = 8 * 1024;
@@ -45,19 +47,26 @@ const CLOSING_TIME: Duration = Duration::from_secs(5);
 
 /// What the connections of one listener have in common.
 pub(super) struct Server {
-    place: Place,
+    entrance: Entrance,
+    place: Arc<Place>,
     port: u16,
     limits: Limits,
-    acceptor: TlsAcceptor,
+    tls: Snapshot<ServerConfig>,
     handshakes: Arc<Handshakes>,
     /// How many connections each client has.
-    clients: Arc<Shares<IpAddr>>,
+    clients: Arc<Shares<Holder>>,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
 }
 
 impl Server {
-    pub(super) fn new(place: Place, port: u16, limits: Limits, acceptor: TlsAcceptor) -> Self {
+    pub(super) fn new(
+        entrance: Entrance,
+        place: Place,
+        port: u16,
+        limits: Limits,
+        tls: Snapshot<ServerConfig>,
+    ) -> Self {
         let max_header_bytes = usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX);
         let mut http1 = http1::Builder::new();
         http1
@@ -79,12 +88,13 @@ impl Server {
             .keep_alive_interval(limits.idle_timeout)
             .keep_alive_timeout(limits.handshake_timeout);
         Self {
-            place,
+            entrance,
+            place: Arc::new(place),
             port,
             handshakes: Arc::new(Handshakes::new(limits.max_connections.div_ceil(2))),
             clients: Arc::new(Shares::new(limits.max_connections_per_address)),
             limits,
-            acceptor,
+            tls,
             http1,
             http2,
         }
@@ -97,8 +107,7 @@ impl Server {
     /// Serves one connection to its end.
     pub(super) async fn run<S, A, E>(
         self: Arc<Self>,
-        stream: TcpStream,
-        address: SocketAddr,
+        stream: Stream,
         service: S,
         on_event: E,
         drain: Drain,
@@ -107,70 +116,84 @@ impl Server {
         A: Future<Output = Response<ResponseBody>> + Send + 'static,
         E: Fn(ListenEvent) + Clone + Send + Sync + 'static,
     {
-        let Some(_share) = self.clients.take(network(address.ip())) else {
-            on_event(ListenEvent::Refused);
-            return;
+        let known = match self.greet(&stream) {
+            Ok(known) => known,
+            Err(event) => return on_event(event),
         };
-        // Small answers should not wait for more to come. A failure costs speed only.
-        let _slower = stream.set_nodelay(true);
-        let handshake = self.acceptor.accept(stream);
         let mut place = self.handshakes.begin();
         let mut waiting = drain.clone();
-        let stream = tokio::select! {
+        let (stream, peer, _known) = tokio::select! {
             // Nobody's request is lost by ending a handshake.
             () = waiting.started() => return,
-            () = place.gave_way() => {
-                on_event(ListenEvent::HandshakeFailed(HandshakeFailure::GaveWay));
-                return;
-            }
-            outcome = tokio::time::timeout(self.limits.handshake_timeout, handshake) => {
-                match outcome.map_err(|_| HandshakeFailure::Timeout) {
-                    Ok(Ok(stream)) => stream,
-                    Ok(Err(cause)) => {
-                        on_event(ListenEvent::HandshakeFailed(classify(&cause)));
-                        return;
-                    }
-                    Err(timeout) => {
-                        on_event(ListenEvent::HandshakeFailed(timeout));
-                        return;
-                    }
-                }
-            }
+            () = place.gave_way() => return on_event(HandshakeFailure::GaveWay.into()),
+            outcome = tokio::time::timeout(
+                self.limits.handshake_timeout,
+                self.receive(stream, known),
+            ) => match outcome.unwrap_or_else(|_late| Err(HandshakeFailure::Timeout.into())) {
+                Ok(received) => received,
+                Err(event) => return on_event(event),
+            },
         };
         drop(place);
-        let Ok(peer) = self.peer(&stream, address) else {
-            on_event(ListenEvent::HandshakeFailed(HandshakeFailure::Certificate));
-            return;
-        };
         let mut open = Open::new(on_event);
         open.reason = self
             .converse(stream, peer, service, &open.on_event, drain)
             .await;
     }
 
-    /// Who is on the other end, for as long as the connection lasts.
-    fn peer(
+    /// What is known without reading a byte; nothing of who is announced by a load balancer.
+    fn greet(&self, stream: &Stream) -> Result<Option<Known>, ListenEvent> {
+        let origin = self.entrance.at_once(stream)?;
+        origin.map(|origin| self.admit(origin)).transpose()
+    }
+
+    fn admit(&self, origin: Origin) -> Result<Known, ListenEvent> {
+        let share = self.clients.take(origin.holder());
+        let share = share.ok_or(ListenEvent::Refused)?;
+        Ok(Known {
+            origin,
+            _share: share,
+        })
+    }
+
+    /// Everything before the first request: who connects, and the TLS handshake.
+    async fn receive(
         &self,
-        stream: &TlsStream<TcpStream>,
-        address: SocketAddr,
-    ) -> Result<Peer, UnreadableCertificate> {
+        mut stream: Stream,
+        known: Option<Known>,
+    ) -> Result<(TlsStream<Stream>, Peer, Known), ListenEvent> {
+        let known = match known {
+            Some(known) => known,
+            None => self.admit(origin::announced(&mut stream).await?)?,
+        };
+        let acceptor = TlsAcceptor::from(self.tls.load());
+        let handshake = acceptor.accept(stream).await;
+        let stream = handshake.map_err(|cause| classify(&cause))?;
+        let peer = self.peer(&stream, known.origin)?;
+        Ok((stream, peer, known))
+    }
+
+    /// Who is on the other end, for as long as the connection lasts.
+    fn peer(&self, stream: &TlsStream<Stream>, origin: Origin) -> Result<Peer, HandshakeFailure> {
         let (_, session) = stream.get_ref();
         let leaf = session.peer_certificates().and_then(<[_]>::first);
-        let certificate = leaf.map(|leaf| tls::client_certificate(leaf)).transpose()?;
+        let certificate = leaf
+            .map(|leaf| tls::client_certificate(leaf))
+            .transpose()
+            .map_err(|_unreadable| HandshakeFailure::Certificate)?;
+        let protocol = protocol(session.protocol_version());
         Ok(Peer {
             local_port: self.port,
+            via: origin.via,
+            credentials: origin.credentials,
             sni: session.server_name().map(Into::into),
-            connection: self.place.connection(
-                address.ip(),
-                protocol(session.protocol_version()),
-                certificate,
-            ),
+            connection: self.place.connection(origin.address, protocol, certificate),
         })
     }
 
     async fn converse<S, A, E>(
         &self,
-        stream: TlsStream<TcpStream>,
+        stream: TlsStream<Stream>,
         peer: Peer,
         service: S,
         on_event: &E,
@@ -187,8 +210,15 @@ impl Server {
         let activity = Activity::new(&self.limits);
         let answering = activity.clone();
         let limits = self.limits.clone();
-        let answer =
-            service_fn(move |request| answer(&service, &peer, request, &limits, answering.begin()));
+        let speaks_for_others = self.place.believes(&peer);
+        let place = speaks_for_others.then(|| Arc::clone(&self.place));
+        let answer = service_fn(move |request: Request<Incoming>| {
+            let peer = match &place {
+                None => Arc::clone(&peer),
+                Some(place) => place.behind(&peer, request.headers()),
+            };
+            answer(&service, peer, request, &limits, answering.begin())
+        });
         let io = Watched {
             inner: stream,
             activity: activity.clone(),
@@ -208,6 +238,12 @@ impl Server {
         let connection = self.http1.serve_connection(io, answer);
         drive(connection, &activity, drain).await
     }
+}
+
+/// Who connects, and the share of connections that is held for it.
+struct Known {
+    origin: Origin,
+    _share: Share<Holder>,
 }
 
 /// An open connection: one event when it begins, one when it is gone, however it goes.
@@ -235,7 +271,7 @@ impl<E: Fn(ListenEvent)> Drop for Open<E> {
 /// Has `service` answer one request.
 fn answer<S, A>(
     service: &S,
-    peer: &Arc<Peer>,
+    peer: Arc<Peer>,
     request: Request<Incoming>,
     limits: &Limits,
     in_flight: Arc<InFlight>,
@@ -254,7 +290,7 @@ where
     };
     let body_in_flight = in_flight.clone();
     let request = request.map(|body| RequestBody::arriving(body, limits, leftover, body_in_flight));
-    let answer = service(peer.clone(), request);
+    let answer = service(peer, request);
     async move {
         let mut response = answer.await;
         if last {
@@ -332,17 +368,6 @@ async fn drive<C: GracefulConnection>(
     }
 }
 
-/// Whose connections count together: an IPv6 client has a network of addresses for itself.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-    }
-}
-
 const fn reason<E>(outcome: &Result<(), E>) -> CloseReason {
     match outcome {
         Ok(()) => CloseReason::Ended,
@@ -373,18 +398,5 @@ fn classify(cause: &io::Error) -> HandshakeFailure {
             HandshakeFailure::Incompatible
         }
         Some(_) => HandshakeFailure::Protocol,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn clients_are_counted_by_address_or_by_network() {
-        let counted = |text: &str| network(text.parse().unwrap()).to_string();
-        assert_eq!(counted("192.0.2.7"), "192.0.2.7");
-        assert_eq!(counted("::ffff:192.0.2.7"), "192.0.2.7");
-        assert_eq!(counted("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
     }
 }
