@@ -26,6 +26,7 @@ mod limits;
 mod listener;
 mod network;
 mod problem;
+mod process;
 mod raw;
 mod schema;
 mod shape;
@@ -39,6 +40,7 @@ pub use listener::{
 };
 pub use network::{AddressRange, Network, Subnet};
 pub use problem::{ConfigErrors, Place, Problem};
+pub use process::{Process, Sandbox};
 pub use schema::schema;
 
 /// Whether the files that a configuration names are looked at.
@@ -77,6 +79,8 @@ pub struct Config {
     pub network: Network,
     /// Where this proxy runs.
     pub deployment: Deployment,
+    /// What the process gives up.
+    pub process: Process,
 }
 
 impl Config {

@@ -39,6 +39,7 @@
 //! # Who knows whom
 //!
 //! ```text
+//! main -> cli -> hardening -> config
 //! main -> cli -> app -> { proxy, authn, assignments, admin, audit, metrics, telemetry, config }
 //! app, proxy::listen -> tls -> ca; cli -> ca
 //! proxy::pipeline -> { authn, assignments, audit, metrics } -> core

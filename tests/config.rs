@@ -10,7 +10,8 @@ use portcullis::assignments::overlay;
 use portcullis::clock::Zone;
 use portcullis::config::{
     Address, AuditSink, CertificateSource, Config, ConfigErrors, Connect, Files, KeySource, Limits,
-    LogFormat, MetadataQuestions, Network, Place, UnixSocket, VaultProperties, schema,
+    LogFormat, MetadataQuestions, Network, Place, Process, Sandbox, UnixSocket, VaultProperties,
+    schema,
 };
 use portcullis::keyvault::Authority;
 use serde_json::Value;
@@ -348,6 +349,26 @@ time_zone = "Europe/Berlin"
     assert_eq!(least.network, Network::default());
     assert_eq!(least.deployment.zone, Zone::default());
     assert_eq!(least.vaults[0].properties, VaultProperties::default());
+}
+
+#[test]
+fn what_the_process_gives_up_is_read() {
+    let process = |more: &str| parse(&format!("{LEAST}\n{more}")).unwrap().process;
+    let (core_dumps, sandbox) = (false, Sandbox::IfAvailable);
+    let usual = Process {
+        core_dumps,
+        sandbox,
+    };
+    assert_eq!(process(""), usual);
+    for (text, sandbox) in [("required", Sandbox::Required), ("off", Sandbox::Off)] {
+        let written = format!("[process]\ncore_dumps = true\nsandbox = \"{text}\"\n");
+        let core_dumps = true;
+        let meant = Process {
+            core_dumps,
+            sandbox,
+        };
+        assert_eq!(process(&written), meant);
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::{Context, Failure, StopSignal, runtime};
 use crate::app::App;
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::hardening::panics;
+use crate::hardening::{self, panics};
 use crate::telemetry;
 
 /// The arguments of `portcullis run`.
@@ -25,6 +25,8 @@ impl Run {
         let config = Config::load(&self.config, context.environment.iter().cloned())?;
         telemetry::init(&config.log)?;
         panics::watch();
+        // Before the first thread.
+        hardening::confine(&config, &context.environment)?;
         runtime()?.block_on(async {
             let mut stop = StopSignal::listen()?;
             let app = App::start(config, Arc::new(SystemClock)).await?;

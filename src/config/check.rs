@@ -88,6 +88,7 @@ impl Check<'_> {
             extra_query_parameters,
             network: network?,
             deployment: deployment?,
+            process: raw.process.meant(),
         })
     }
 

@@ -15,10 +15,12 @@ use super::MetadataQuestions;
 
 mod limits;
 mod listener;
+mod process;
 mod surroundings;
 
 pub(super) use limits::RawLimits;
 pub(super) use listener::{RawClientCertificates, RawListener};
+pub(super) use process::RawProcess;
 pub(super) use surroundings::{
     RawDeployment, RawNetwork, RawPublicNetworkAccess, RawRange, RawSku, RawSubnet,
     RawVaultProperties,
@@ -80,6 +82,8 @@ pub(super) struct RawConfig {
     pub(super) network: RawNetwork,
     /// Where this proxy runs, as conditions may ask.
     pub(super) deployment: RawDeployment,
+    /// What the process gives up once it has read its configuration.
+    pub(super) process: RawProcess,
 }
 
 /// The administration listener.

@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::config::{
     Address, Admin, AssignmentFiles, AuditSink, CertificateSource, ClientCertificates, Config,
     Connect, Deployment, Issuer, KeySource, Limits, Listener, Log, LogFormat, MetadataQuestions,
-    Network, TrustedPeers, Vault, VaultProperties,
+    Network, Process, TrustedPeers, Vault, VaultProperties,
 };
 use crate::keyvault::{Authority, NameError};
 use crate::rbac::ScopeError;
@@ -344,6 +344,7 @@ fn configuration(
         extra_query_parameters: Vec::new(),
         network: settings.network.clone(),
         deployment: settings.deployment.clone(),
+        process: Process::default(),
     })
 }
 

@@ -70,7 +70,7 @@ fn variables_that_name_nothing_are_refused() {
         ),
         (
             "PORTCULLIS_",
-            "expected `ADMIN`, `ASSIGNMENTS`, `AUDIT`, `DEPLOYMENT`, `DNS`, `ISSUER`, `LIMITS`, `LISTENER`, `LOG`, `METADATA`, `NETWORK`, `REQUESTS` or `VAULT` after `PORTCULLIS_`",
+            "expected `ADMIN`, `ASSIGNMENTS`, `AUDIT`, `DEPLOYMENT`, `DNS`, `ISSUER`, `LIMITS`, `LISTENER`, `LOG`, `METADATA`, `NETWORK`, `PROCESS`, `REQUESTS` or `VAULT` after `PORTCULLIS_`",
         ),
         (
             "PORTCULLIS_VAULT__KV_B__LOCATION",

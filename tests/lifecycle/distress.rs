@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::ask::{send, soon, until};
-use crate::process::{Running, run};
+use crate::process::{Running, run, skip};
 use crate::surroundings::{Client, Surroundings};
 
 /// Longer than a decision waits for its record, however busy the machine.
@@ -192,7 +192,7 @@ async fn on_a_small_disk(world: &Surroundings) -> Option<Running> {
     let mut may = Command::new("unshare");
     may.args(["-m", "sh", "-c", &mount]);
     if !may.output().is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: this user may not mount a file system");
+        skip("this user may not mount a file system");
         return None;
     }
     let started = shell(&mount, &run(&world.write(&world.toml(FILE_SINK))));
@@ -200,6 +200,12 @@ async fn on_a_small_disk(world: &Surroundings) -> Option<Running> {
     command.args(["-m", "--"]).arg(started.get_program());
     command.args(started.get_args());
     Some(Running::spawn(world, command).await)
+}
+
+/// Writes to a file until there is no room for more.
+fn fill(path: &Path) {
+    let mut file = File::create(path).unwrap();
+    while file.write(&[0; 512]).is_ok() {}
 }
 
 /// Asks until the answer is `expected`, or something is answered that is neither that nor `meanwhile`.
@@ -230,9 +236,7 @@ async fn a_full_disk_refuses_everything_until_there_is_room() {
         world.path("records").display()
     );
     let filler = Path::new(&inside).join("filler");
-    let mut file = File::create(&filler).unwrap();
-    while file.write(&[0; 512]).is_ok() {}
-    drop(file);
+    fill(&filler);
     comes_to(&running, &token, REFUSED, FINE).await;
     let before = world.vault.journal_len();
     for _ in 0..20 {

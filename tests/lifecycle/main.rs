@@ -7,6 +7,7 @@
 #![cfg(feature = "dev")]
 
 mod ask;
+mod canary;
 mod certificates;
 mod changes;
 mod client_authorities;
@@ -14,6 +15,7 @@ mod client_certificates;
 mod commands;
 mod dev;
 mod distress;
+mod hardening;
 mod keys;
 mod listeners;
 mod process;

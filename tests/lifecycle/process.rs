@@ -1,6 +1,6 @@
 //! The real binary, with everything it says.
 
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -186,4 +186,9 @@ pub(crate) fn address(event: &Value) -> SocketAddr {
         .unwrap()
         .parse()
         .unwrap()
+}
+
+/// Says that a test was not done, and why.
+pub(crate) fn skip(why: &str) {
+    writeln!(std::io::stderr(), "skipped: {why}").unwrap();
 }
