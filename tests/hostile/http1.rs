@@ -440,3 +440,54 @@ async fn trailers_and_extensions_are_not_passed_on() {
         Value::from("x")
     );
 }
+
+#[tokio::test]
+async fn what_proxies_tell_each_other_is_believed_by_nobody_and_passed_to_nobody() {
+    let site = Site::start().await;
+    let headers = [
+        "x-envoy-original-path: /secrets/public",
+        "X-Original-URL: /secrets/public",
+        "X-Rewrite-URL: /secrets/public",
+        "X-Forwarded-Prefix: /x",
+        "X-Forwarded-For: 127.0.0.1",
+        "X_Forwarded_For: 127.0.0.1",
+        "X-Forwarded-User: admin",
+        "X-Forwarded-Groups: system:masters",
+        "X-Remote-User: admin",
+        "X-MS-CLIENT-PRINCIPAL-ID: 1f8b3c6d-92a7-4e50-8c4f-d7e01b5a6923",
+        "X-Real-IP: 127.0.0.1",
+        "Forwarded: for=127.0.0.1;proto=https",
+        "X-Client-Cert: x",
+        "X-SSL-Client-Verify: SUCCESS",
+        "x-portcullis-decision-id: 1",
+        "x-portcullis-reason: ok_assignment",
+        "User-Agent: kube-probe/1.30",
+        "Cookie: session=admin",
+        "Proxy-Authorization: Basic eDp5",
+        "Cache-Control: only-if-cached",
+        "Max-Forwards: 0",
+        "Range: bytes=0-1",
+    ]
+    .join("\r\n");
+    let attack = format!("GET {SECRET} HTTP/1.1\r\n{{N}}{headers}\r\n\r\n");
+    site.is_refused(&attack, (403, "no_assignment"), Then::GoesOn)
+        .await;
+    let allowed = format!("GET {SECRET} HTTP/1.1\r\n{{H}}{headers}\r\n\r\n");
+    site.forget();
+    let reply = site.wire().await.ask(site.written(&allowed)).await;
+    assert_eq!(reply.status, 200);
+    let (record, entry) = site.forwarded();
+    assert_eq!(record["client"]["ip"], "127.0.0.1");
+    let mut names = entry.header_names;
+    names.sort_unstable();
+    // Told by its prefix: such headers may be the vault's own, which knows none of that name.
+    let azure = "x-ms-client-principal-id";
+    let expected = [
+        "accept-encoding",
+        "authorization",
+        "host",
+        "user-agent",
+        azure,
+    ];
+    assert_eq!(names, expected);
+}

@@ -314,7 +314,7 @@ async fn a_length_is_the_length_of_the_data() {
 }
 
 #[tokio::test]
-async fn frames_that_belong_nowhere_end_the_connection() {
+async fn headers_in_pieces_that_do_not_belong_together_end_the_connection() {
     let site = Site::start().await;
     let block = fields(&site.as_admin("GET", SECRET));
     let whole = END_HEADERS | END_STREAM;
@@ -354,6 +354,17 @@ async fn frames_that_belong_nowhere_end_the_connection() {
             ]
             .concat(),
         ),
+    ] {
+        site.ends(what, &frames, Malformed).await;
+    }
+}
+
+#[tokio::test]
+async fn frames_that_break_the_protocol_end_the_connection() {
+    let site = Site::start().await;
+    let block = fields(&site.as_admin("GET", SECRET));
+    let whole = END_HEADERS | END_STREAM;
+    for (what, frames) in [
         (
             "a table index that is not there",
             frame(HEADERS, whole, 1, &[0xff, 0xff, 0x03]),

@@ -10,8 +10,10 @@
 #[expect(dead_code, reason = "the tests of the program's life need more of it")]
 mod ask;
 mod bytes;
+mod floods;
 #[path = "../support/frames.rs"]
 mod frames;
+mod guessing;
 mod http1;
 mod http2;
 mod limits;

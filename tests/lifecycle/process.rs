@@ -79,7 +79,7 @@ impl Lines {
 
 /// A running process; dropping it kills it.
 pub(crate) struct Process {
-    child: Child,
+    pub(crate) child: Child,
     stdout: Lines,
     stderr: Lines,
 }
