@@ -102,7 +102,9 @@ impl Subject {
             now,
             client: ClientFacts {
                 listener: "main".into(),
-                ip: [10, 0, 3, 7].into(),
+                ip: Some([10, 0, 3, 7].into()),
+                via: None,
+                process: None,
                 tls: "1.3",
                 sni: Some("kv-payments.vault.azure.net".into()),
                 certificate: None,

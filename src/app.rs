@@ -2,7 +2,9 @@
 //! adapter.
 
 mod counting;
+mod entrances;
 mod role_data;
+mod vaults;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,30 +17,28 @@ use tokio::task::JoinSet;
 
 use crate::admin::{AdminError, AdminListener, Readiness};
 use crate::assignments::store::{self, Assignments};
-use crate::assignments::watch::{self, WatchHandle};
-use crate::attributes::{Surroundings, VaultFacts};
+use crate::assignments::watch::WatchHandle;
+use crate::attributes::Surroundings;
 use crate::audit::{AuditError, AuditLog};
 use crate::authn::{Authenticator, RefreshHandle, SetupError};
-use crate::ca::Host;
 use crate::clock::Clock;
 use crate::config::{self, Config, Limits};
 use crate::metrics::{ListenerMetrics, Metrics, MetricsError, Names};
 use crate::proxy::body::{RequestBody, ResponseBody};
-use crate::proxy::connect::{ConnectorError, Ourselves};
+use crate::proxy::connect::ConnectorError;
 use crate::proxy::drain::{self, Drain, DrainTrigger};
 use crate::proxy::host::{DuplicateName, VaultTable};
 use crate::proxy::listen::{BoundListener, ListenError, Peer};
 use crate::proxy::metadata::Inspector;
-use crate::proxy::pipeline::{GuardedVault, Pipeline};
+use crate::proxy::pipeline::Pipeline;
 use crate::proxy::shares::{Places, Shares};
-use crate::proxy::upstream::Upstream;
 use crate::proxy::workers::{Worker, Workers};
-use crate::rbac::VaultScope;
 use crate::snapshot::Snapshot;
-use crate::tls::{Renewal, RenewalHandle, ServerCertificate};
+use crate::tls::RenewalHandle;
 
-use counting::{AuthnCounters, ListenCounters, RenewalCounters};
-use role_data::RoleDataLoads;
+use counting::{AuthnCounters, ListenCounters};
+use entrances::bind;
+use vaults::{vault_scope, ways_to_vaults};
 
 type BoxFuture<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -92,13 +92,6 @@ pub struct App {
     _workers: Workers,
 }
 
-/// The certificates of the listeners, in their order.
-#[derive(Debug, Default)]
-struct Certificates {
-    shown: Vec<Snapshot<ServerCertificate>>,
-    renewals: Vec<RenewalHandle>,
-}
-
 /// What must be in place before requests can be answered.
 #[derive(Debug)]
 struct Proof {
@@ -111,7 +104,7 @@ struct Proof {
 /// The listeners for clients.
 #[derive(Debug)]
 struct Serving {
-    addresses: Vec<(Arc<str>, SocketAddr)>,
+    addresses: Vec<(Arc<str>, Option<SocketAddr>)>,
     drain: DrainTrigger,
     tasks: JoinSet<()>,
 }
@@ -142,7 +135,8 @@ impl App {
         metrics.snapshot_max_staleness(config.assignments.max_staleness);
         let (bound, certificates) = bind(&config, &clock, &metrics).await?;
         let admin = AdminListener::bind(config.admin.address).await?;
-        let workers = Workers::start(config.limits.worker_threads).map_err(StartError::Workers)?;
+        let limits = &config.limits;
+        let workers = Workers::start(limits.worker_threads).map_err(StartError::Workers)?;
         let pipeline = Pipeline {
             inspector: Arc::new(inspector(&config, &clock, &metrics)),
             clock: Arc::clone(&clock),
@@ -153,18 +147,13 @@ impl App {
             audit: audit.clone(),
             metrics: Arc::clone(&metrics),
             extra_query_parameters: config.extra_query_parameters.into(),
-            callers: Arc::new(Shares::new(
-                config.limits.max_concurrent_requests_per_caller,
-            )),
-            total_timeout: config.limits.total_timeout,
+            callers: Arc::new(Shares::new(limits.max_concurrent_requests_per_caller)),
+            total_timeout: limits.total_timeout,
             surroundings: Arc::new(surroundings(&config.deployment)),
             zone: config.deployment.zone,
         };
-        let loads = RoleDataLoads::new(publisher, Arc::clone(&metrics));
-        let trouble = loads.trouble();
-        let watch = watch::spawn(config.assignments, Arc::clone(&clock), move |outcome| {
-            loads.take(outcome);
-        });
+        let (watch, trouble) =
+            role_data::keep_loading(config.assignments, publisher, &clock, &metrics);
         let refresh = authenticator.spawn_refresh();
         let proof = Proof {
             authenticator,
@@ -172,8 +161,8 @@ impl App {
             audit,
             clock,
         };
-        let most = config.limits.max_concurrent_requests;
-        let serving = Serving::begin(bound, &pipelines(&pipeline, &workers), &metrics, most);
+        let pipelines = pipelines(&pipeline, &workers);
+        let serving = Serving::begin(bound, &pipelines, &metrics, limits);
         let readiness = proof.readiness(trouble, serving.drain.subscribe());
         let administration = administer(admin, metrics, readiness);
         Ok(Self {
@@ -187,12 +176,12 @@ impl App {
         })
     }
 
-    /// The address that the listener named `name` is bound to.
+    /// The address that the listener named `name` is bound to; a Unix socket has none.
     pub fn address(&self, name: &str) -> Option<SocketAddr> {
         let mut addresses = self.serving.addresses.iter();
         addresses
             .find(|(listener, _)| **listener == *name)
-            .map(|(_, address)| *address)
+            .and_then(|(_, address)| *address)
     }
 
     /// The address that the administration listener is bound to.
@@ -229,7 +218,7 @@ impl Serving {
         bound: Vec<(Arc<str>, BoundListener)>,
         pipelines: &[Worker<Arc<Pipeline>>],
         metrics: &Metrics,
-        max_concurrent_requests: usize,
+        limits: &Limits,
     ) -> Self {
         let (trigger, drain) = drain::channel();
         let mut serving = Self {
@@ -239,11 +228,11 @@ impl Serving {
         };
         for (name, listener) in bound {
             let address = listener.local_addr();
-            tracing::info!(listener = &*name, %address, "serving");
+            tracing::info!(listener = &*name, address = %listener.place(), "serving");
             serving.addresses.push((Arc::clone(&name), address));
             let counters = ListenCounters::new(metrics.listener(&name));
             let on_event = move |event| counters.count(event);
-            let places = Arc::new(Places::new(max_concurrent_requests));
+            let places = Arc::new(Places::new(limits.max_concurrent_requests));
             let workers = pipelines.iter().map(|worker| {
                 worker.with(|pipeline| service(pipeline, metrics.listener(&name), &places))
             });
@@ -316,107 +305,11 @@ fn inspector(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) ->
     Inspector::new(config.metadata.clone(), config.vaults.len(), clock, metrics)
 }
 
-fn vault_scope(vault: &config::Vault) -> VaultScope {
-    VaultScope {
-        scope: vault.resource_id.clone(),
-        management_groups: vault.management_groups.clone(),
-    }
-}
-
 fn surroundings(deployment: &config::Deployment) -> Surroundings {
     Surroundings {
         environment: deployment.environment.clone(),
         region: deployment.region.clone(),
     }
-}
-
-fn vault_facts(vault: &config::Vault) -> VaultFacts {
-    let properties = &vault.properties;
-    VaultFacts {
-        name: vault.name.as_str().into(),
-        id: vault.resource_id.to_string().into(),
-        location: vault.location.clone(),
-        sku: properties.sku.clone(),
-        public_network_access: properties.public_network_access.clone(),
-        enable_purge_protection: properties.enable_purge_protection,
-        enable_soft_delete: properties.enable_soft_delete,
-        tags: properties.tags.clone(),
-    }
-}
-
-/// The certificates of all listeners, and what renews them.
-fn certificates(
-    config: &Config,
-    clock: &Arc<dyn Clock>,
-    metrics: &Metrics,
-) -> Result<Certificates, StartError> {
-    let hosts = Host::each(config.authorities());
-    let mut certificates = Certificates::default();
-    for listener in &config.listeners {
-        let renewal = Renewal::begin(&listener.certificate, &hosts, Arc::clone(clock));
-        let renewal = renewal.map_err(|cause| ListenError::Tls {
-            listener: Arc::clone(&listener.name),
-            cause,
-        })?;
-        let counters = RenewalCounters::new(&listener.name, metrics.listener(&listener.name));
-        let certificate = renewal.certificate();
-        counters.begin(&certificate.load());
-        certificates.shown.push(certificate);
-        let handle = renewal.spawn(move |event| counters.take(&event));
-        certificates.renewals.push(handle);
-    }
-    Ok(certificates)
-}
-
-async fn bind(
-    config: &Config,
-    clock: &Arc<dyn Clock>,
-    metrics: &Metrics,
-) -> Result<(Vec<(Arc<str>, BoundListener)>, Certificates), StartError> {
-    let certificates = certificates(config, clock, metrics)?;
-    let network = Arc::new(config.network.clone());
-    let mut bound = Vec::with_capacity(config.listeners.len());
-    for (listener, certificate) in config.listeners.iter().zip(&certificates.shown) {
-        let name = Arc::clone(&listener.name);
-        let certificate = certificate.clone();
-        let listener = BoundListener::bind(listener, certificate, &network, &config.limits).await?;
-        bound.push((name, listener));
-    }
-    Ok((bound, certificates))
-}
-
-/// The idle connections to a vault, shared out among the threads. A client with many streams is
-/// served by one of them, so each may keep a few in any case.
-fn idle_per_thread(limits: &Limits) -> usize {
-    const A_FEW: usize = 8;
-    let share = limits.pool_max_idle.div_ceil(limits.worker_threads);
-    share.max(A_FEW).min(limits.pool_max_idle)
-}
-
-fn ways_to_vaults(
-    config: &Config,
-    bound: &[(Arc<str>, BoundListener)],
-    certificates: &[Snapshot<ServerCertificate>],
-) -> Result<Vec<GuardedVault>, StartError> {
-    let addresses = bound.iter().map(|(_, listener)| listener.local_addr());
-    let own = Ourselves::new(addresses, certificates.iter().cloned());
-    let limits = Limits {
-        pool_max_idle: idle_per_thread(&config.limits),
-        ..config.limits.clone()
-    };
-    let way = |vault: &config::Vault| {
-        let upstream =
-            Upstream::new(vault, &limits, own.clone()).map_err(|cause| StartError::Vault {
-                vault: vault.name.as_str().into(),
-                cause,
-            })?;
-        Ok(GuardedVault {
-            config: Arc::new(vault.clone()),
-            upstream,
-            facts: Arc::new(vault_facts(vault)),
-        })
-    };
-    config.vaults.iter().map(way).collect()
 }
 
 impl Proof {

@@ -63,7 +63,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 pub use guard::{
-    AuditGuard, ClientFacts, DecisionId, NearestMiss, PolicyFacts, ResultGuard, UpstreamAnswer,
+    AuditGuard, ClientFacts, ClientProcess, DecisionId, NearestMiss, PolicyFacts, ResultGuard,
+    UpstreamAnswer,
 };
 pub use log::AuditLog;
 pub use record::KvError;

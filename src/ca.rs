@@ -14,6 +14,7 @@
 
 mod certificate;
 mod files;
+mod guard;
 mod host;
 
 use std::fmt;
@@ -89,9 +90,11 @@ pub enum CaError {
         /// The hosts it can vouch for.
         permitted: String,
     },
-    /// A directory in which anybody can replace files.
-    #[error("everybody can write to the directory `{0}`")]
-    Shared(PathBuf),
+    /// A file or directory in whose place others can put what they like.
+    #[error(
+        "others can replace `{0}`; expected that only its owner can write to it and its directory"
+    )]
+    Replaceable(PathBuf),
     /// What is there is not overwritten.
     #[error("`{0}` is there already; `--force` replaces it")]
     There(PathBuf),
@@ -116,6 +119,13 @@ impl CaFiles {
             issuing: directory.join(ISSUING),
             key: directory.join(ISSUING_KEY),
         }
+    }
+
+    /// Whether `path` is one of them, under whatever name, or the place of one that is missing.
+    pub fn contain(&self, path: &Path) -> bool {
+        [&self.root, &self.issuing, &self.key]
+            .into_iter()
+            .any(|own| files::is_same(own, path))
     }
 }
 
@@ -166,7 +176,7 @@ impl Ca {
         let mut made = fs::DirBuilder::new();
         let made = made.recursive(true).mode(0o755).create(directory);
         made.map_err(at("make the directory", directory))?;
-        refuse_shared(directory)?;
+        guard::directory(directory)?;
         let files = CaFiles::of(directory);
         if existing == Existing::Keep {
             for path in [&files.key, &files.issuing, &files.root] {
@@ -192,15 +202,18 @@ impl Ca {
     /// Reads the CA in `directory`.
     ///
     /// # Errors
-    /// [`CaError`]: a file is missing or foreign, or everybody can read the key.
+    /// [`CaError`]: a file is missing or foreign, others can replace it, or everybody can read the
+    /// key.
     pub fn open(directory: &Path) -> Result<Self, CaError> {
         let files = CaFiles::of(directory);
         let issuing = IssuingCertificate::read(&files.issuing)?;
+        guard::file(&files.issuing)?;
         let metadata = fs::metadata(&files.key).map_err(at("read", &files.key))?;
         // SECURITY: a key that others could have copied or replaced vouches for nothing.
         if metadata.permissions().mode() & 0o007 != 0 {
             return Err(CaError::Exposed(files.key));
         }
+        guard::file(&files.key)?;
         let text = fs::read_to_string(&files.key).map(Zeroizing::new);
         let text = text.map_err(at("read", &files.key))?;
         let key = KeyPair::from_pem(&text).map(Key);
@@ -301,10 +314,10 @@ impl Leaf {
     /// Writes the chain and the key, PEM, in place of what is there; the key with mode 0600.
     ///
     /// # Errors
-    /// [`CaError::File`], or [`CaError::Shared`] for a directory in which others can replace them.
+    /// [`CaError::File`], or [`CaError::Replaceable`] for a directory in which others can replace them.
     pub fn write(&self, chain: &Path, private_key: &Path) -> Result<(), CaError> {
         for path in [chain, private_key] {
-            refuse_shared(files::directory_of(path))?;
+            guard::directory(files::directory_of(path))?;
         }
         let key = Zeroizing::new(self.key.0.serialize_pem());
         for (path, text, mode) in [
@@ -315,15 +328,6 @@ impl Leaf {
         }
         Ok(())
     }
-}
-
-/// SECURITY: whoever can write to a directory can put another CA there for applications to trust.
-fn refuse_shared(directory: &Path) -> Result<(), CaError> {
-    let metadata = fs::metadata(directory).map_err(at("look at", directory))?;
-    if metadata.permissions().mode() & 0o002 != 0 {
-        return Err(CaError::Shared(directory.to_owned()));
-    }
-    Ok(())
 }
 
 /// What turns an error of the system at `path` into ours. A file that was to be kept is there.

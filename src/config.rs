@@ -17,6 +17,7 @@ use crate::principal::TenantId;
 use crate::rbac::{ManagementGroup, Scope};
 
 mod check;
+mod client_name;
 mod conform;
 mod document;
 mod environment;
@@ -30,9 +31,13 @@ mod raw;
 mod schema;
 mod shape;
 
+pub use client_name::ClientName;
+pub(crate) use client_name::{claims_spiffe, is_spiffe_id};
 pub(crate) use form::levels;
 pub use limits::Limits;
-pub use listener::{CertificateSource, ClientCertificates, Listener};
+pub use listener::{
+    Address, CertificateSource, ClientCertificates, Listener, TrustedPeers, UnixSocket,
+};
 pub use network::{AddressRange, Network, Subnet};
 pub use problem::{ConfigErrors, Place, Problem};
 pub use process::{Process, Sandbox};

@@ -4,6 +4,8 @@
 //! or those of one CA file and no others.
 
 mod client;
+mod lookout;
+mod reception;
 mod renewal;
 mod server;
 
@@ -19,8 +21,10 @@ use thiserror::Error;
 
 use crate::ca::CaError;
 pub use client::{UnreadableCertificate, client_certificate};
-pub use renewal::{Renewal, RenewalEvent, RenewalHandle};
-pub use server::{ServerCertificate, server_config};
+pub use lookout::{RenewalEvent, RenewalHandle};
+pub use reception::{Reception, server_config};
+pub use renewal::Renewal;
+pub use server::ServerCertificate;
 
 /// The protocol versions spoken; the newer one is preferred.
 static VERSIONS: &[&rustls::SupportedProtocolVersion] =

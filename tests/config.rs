@@ -9,8 +9,9 @@ use std::time::Duration;
 use portcullis::assignments::overlay;
 use portcullis::clock::Zone;
 use portcullis::config::{
-    AuditSink, CertificateSource, Config, ConfigErrors, Connect, Files, KeySource, Limits,
-    LogFormat, MetadataQuestions, Network, Place, Process, Sandbox, VaultProperties, schema,
+    Address, AuditSink, CertificateSource, Config, ConfigErrors, Connect, Files, KeySource, Limits,
+    LogFormat, MetadataQuestions, Network, Place, Process, Sandbox, UnixSocket, VaultProperties,
+    schema,
 };
 use portcullis::keyvault::Authority;
 use serde_json::Value;
@@ -217,6 +218,9 @@ fn every_key_is_described_and_every_number_has_a_unit_and_limits() {
                 "_connections",
                 "_streams",
                 "_answers",
+                "_requests",
+                "_per_address",
+                "_per_caller",
                 ".keep",
             ];
             assert!(units.iter().any(|unit| key.ends_with(unit)), "{key}");
@@ -275,6 +279,28 @@ fn the_least_configuration_has_the_defaults() {
     assert_eq!(issuer.unknown_kid_cooldown, Duration::from_secs(300));
     assert_eq!(issuer.max_staleness, Duration::from_secs(86400));
     assert_eq!(config.assignments.poll_interval, Duration::from_secs(30));
+}
+
+#[test]
+fn a_listener_can_be_a_socket_of_this_machine() {
+    let text = least_with(
+        "address = \"127.0.0.1:8443\"",
+        "address = \"unix:run/kv.sock\"\nsocket_mode = \"0660\"\npeer_uids = [0, 4294967295]",
+    );
+    let config = parse(&text).unwrap();
+    let listener = &config.listeners[0];
+    let expected = UnixSocket {
+        path: "/etc/portcullis/run/kv.sock".into(),
+        mode: 0o660,
+        uids: [0, u32::MAX].into(),
+        gids: [].into(),
+    };
+    assert_eq!(listener.address, Address::Unix(expected));
+    let long = least_with("127.0.0.1:8443", &format!("unix:/{}", "a".repeat(200)));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), long).unwrap();
+    let errors = Config::load(file.path(), []).unwrap_err().to_string();
+    assert!(errors.contains("expected at most 107 bytes"), "{errors}");
 }
 
 #[test]

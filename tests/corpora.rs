@@ -14,6 +14,8 @@ use proptest::test_runner::TestRunner;
 mod condition;
 #[path = "../fuzz/properties/overlay.rs"]
 mod overlay;
+#[path = "../fuzz/properties/proxy_header.rs"]
+mod proxy_header;
 #[path = "../fuzz/properties/request.rs"]
 mod request;
 #[path = "../fuzz/properties/request_line.rs"]
@@ -31,6 +33,11 @@ fn conditions() {
 #[test]
 fn overlays() {
     hold("overlay", overlay::check);
+}
+
+#[test]
+fn proxy_headers() {
+    hold("proxy_header", proxy_header::check);
 }
 
 #[test]

@@ -132,10 +132,12 @@ fn request(data: &[u8]) -> Option<Parts> {
 fn peer() -> Peer {
     Peer {
         local_port: PORT,
+        via: None,
+        credentials: None,
         sni: None,
         connection: Connection {
             listener: "main".into(),
-            address: Ipv4Addr::LOCALHOST.into(),
+            address: Some(Ipv4Addr::LOCALHOST.into()),
             protocol: "TLSv1.3",
             certificate: None,
             private_link: false,

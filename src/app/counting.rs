@@ -10,7 +10,7 @@ use crate::metrics::{
     self, Cache, CacheResult, ConnectionResult, Held, IssuerMetrics, ListenerMetrics, Metrics,
 };
 use crate::proxy::listen::{CloseReason, HandshakeFailure, ListenEvent};
-use crate::tls::{RenewalEvent, ServerCertificate};
+use crate::tls::RenewalEvent;
 
 /// Counts what authentication tells.
 #[derive(Debug)]
@@ -106,51 +106,86 @@ impl ListenCounters {
     }
 }
 
-/// Tells and counts what becomes of one listener's certificate.
+/// Tells and counts what becomes of one listener's certificate, or of the CAs of its clients.
 #[derive(Debug)]
 pub(super) struct RenewalCounters {
     listener: Arc<str>,
     counters: ListenerMetrics,
+    what: Renewed,
     /// The trouble that was told last; the same again is counted only.
     trouble: Mutex<Option<String>>,
 }
 
+/// What is renewed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Renewed {
+    Certificate,
+    ClientCas,
+}
+
 impl RenewalCounters {
-    pub(super) fn new(listener: &Arc<str>, counters: ListenerMetrics) -> Self {
+    pub(super) fn new(listener: &Arc<str>, counters: ListenerMetrics, what: Renewed) -> Self {
         Self {
             listener: Arc::clone(listener),
             counters,
+            what,
             trouble: Mutex::default(),
         }
     }
 
-    /// Takes note of the first certificate.
-    pub(super) fn begin(&self, certificate: &ServerCertificate) {
-        self.counters.certificate_renewed(certificate.not_after());
+    /// Takes note of what is in use, and when it ends and the CA that it is from.
+    pub(super) fn in_use(&self, not_after: i64, issuer_not_after: Option<i64>) {
+        match self.what {
+            Renewed::Certificate => {
+                self.counters
+                    .certificate_renewed(not_after, issuer_not_after);
+            }
+            Renewed::ClientCas => self.counters.client_cas_renewed(not_after),
+        }
     }
 
     pub(super) fn take(&self, event: &RenewalEvent) {
-        let listener = &*self.listener;
+        let (listener, what) = (&*self.listener, self.what.in_words());
         let mut told = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            RenewalEvent::Renewed { not_after } => {
-                self.counters.certificate_renewed(*not_after);
+            RenewalEvent::Renewed {
+                not_after,
+                issuer_not_after,
+            } => {
+                self.in_use(*not_after, *issuer_not_after);
                 *told = None;
-                tracing::info!(listener, not_after, "certificate renewed");
+                tracing::info!(listener, what, not_after, "renewed");
             }
             RenewalEvent::Unchanged => *told = None,
+            RenewalEvent::Panicked => {
+                self.failed();
+                tracing::error!(listener, what, "a defect ended the look for another one");
+            }
             RenewalEvent::Failed(error) => {
-                self.counters.certificate_not_renewed();
+                self.failed();
                 let trouble = error.to_string();
                 if told.as_ref() != Some(&trouble) {
-                    tracing::error!(
-                        listener,
-                        error = trouble,
-                        "the certificate cannot be renewed; it is kept as it was"
-                    );
+                    let error = &*trouble;
+                    tracing::error!(listener, what, error, "cannot be renewed; kept as it was");
                     *told = Some(trouble);
                 }
             }
+        }
+    }
+
+    fn failed(&self) {
+        match self.what {
+            Renewed::Certificate => self.counters.certificate_not_renewed(),
+            Renewed::ClientCas => self.counters.client_cas_not_renewed(),
+        }
+    }
+}
+
+impl Renewed {
+    const fn in_words(self) -> &'static str {
+        match self {
+            Self::Certificate => "certificate",
+            Self::ClientCas => "CAs of clients",
         }
     }
 }
@@ -180,6 +215,8 @@ const fn handshake(failure: HandshakeFailure) -> metrics::HandshakeFailure {
         }
         HandshakeFailure::Disconnected => metrics::HandshakeFailure::Io,
         HandshakeFailure::GaveWay => metrics::HandshakeFailure::GaveWay,
+        HandshakeFailure::PeerCredentials => metrics::HandshakeFailure::PeerCredentials,
+        HandshakeFailure::ProxyHeader => metrics::HandshakeFailure::ProxyHeader,
         HandshakeFailure::Timeout => metrics::HandshakeFailure::Timeout,
         HandshakeFailure::Incompatible | HandshakeFailure::NotTls | HandshakeFailure::Protocol => {
             metrics::HandshakeFailure::Protocol

@@ -5,7 +5,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::assignments::store::AssignmentPublisher;
+use crate::assignments::watch::{self, WatchHandle};
 use crate::assignments::{FileError, LoadError, LoadOutcome, LoadReport, Loaded};
+use crate::clock::Clock;
+use crate::config::AssignmentFiles;
 use crate::metrics::{LoadResult, Metrics, ObjectKind, Source};
 use crate::rbac::{AssignmentSet, Census};
 use crate::snapshot::{self, Publisher, Snapshot};
@@ -18,15 +21,31 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// Takes the outcomes of loads, one after the other.
 #[derive(Debug)]
-pub(super) struct RoleDataLoads {
+struct RoleDataLoads {
     assignments: AssignmentPublisher,
     metrics: Arc<Metrics>,
     /// What is wrong with the last load, in words, for `/readyz`.
     trouble: Publisher<Option<String>>,
 }
 
+/// Loads role data for as long as the handle is held. Beside it, what is wrong with the last load;
+/// `None` if it was good.
+pub(super) fn keep_loading(
+    files: AssignmentFiles,
+    publisher: AssignmentPublisher,
+    clock: &Arc<dyn Clock>,
+    metrics: &Arc<Metrics>,
+) -> (WatchHandle, Snapshot<Option<String>>) {
+    let loads = RoleDataLoads::new(publisher, Arc::clone(metrics));
+    let trouble = loads.trouble.subscribe();
+    let watch = watch::spawn(files, Arc::clone(clock), move |outcome| {
+        loads.take(outcome);
+    });
+    (watch, trouble)
+}
+
 impl RoleDataLoads {
-    pub(super) fn new(assignments: AssignmentPublisher, metrics: Arc<Metrics>) -> Self {
+    fn new(assignments: AssignmentPublisher, metrics: Arc<Metrics>) -> Self {
         let (trouble, _) = snapshot::channel(None);
         Self {
             assignments,
@@ -35,14 +54,9 @@ impl RoleDataLoads {
         }
     }
 
-    /// What is wrong with the last load; `None` if it was good.
-    pub(super) fn trouble(&self) -> Snapshot<Option<String>> {
-        self.trouble.subscribe()
-    }
-
     /// Takes an outcome. Compiles, and waits for what was in force to be let go of, so it must not
     /// run where requests do.
-    pub(super) fn take(&self, outcome: LoadOutcome) {
+    fn take(&self, outcome: LoadOutcome) {
         self.act_on(outcome);
         let patience = Instant::now() + PATIENCE;
         while !self.assignments.release() && Instant::now() < patience {

@@ -79,8 +79,8 @@ pub struct VaultFacts {
 pub struct Connection {
     /// The name of the listener.
     pub listener: Arc<str>,
-    /// The client's address.
-    pub address: IpAddr,
+    /// The client's address; `None` if it has none, or nobody knows it.
+    pub address: Option<IpAddr>,
     /// `TLSv1.2` or `TLSv1.3`.
     pub protocol: &'static str,
     /// The certificate by which the client made itself known.

@@ -160,7 +160,7 @@ impl RequestAttributes<'_> {
         let certificate = connection.certificate.as_ref();
         match fact {
             Connection::Listener => Some(text(&connection.listener)),
-            Connection::Address => Some(address(connection.address)),
+            Connection::Address => connection.address.map(address),
             Connection::Ranges => many(connection.ranges.iter().map(|range| scalar(range))),
             Connection::IsPrivateLink => Some(boolean(connection.private_link)),
             Connection::PrivateEndpoint => connection.private_endpoint.as_deref().map(name),

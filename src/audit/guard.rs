@@ -5,7 +5,6 @@
 //! it is dropped instead. Dropping never blocks and needs no runtime.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -23,31 +22,15 @@ use super::AuditError;
 use super::log::{AuditLog, Pending, Unwritten};
 use super::record::KvError;
 
+mod client;
 mod pool;
 mod render;
+
+pub use client::{ClientFacts, ClientProcess};
 
 /// The name of one decision: a UUID of version 7, so that names sort by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DecisionId(Uuid);
-
-/// Where a request came from. Texts are taken as they are and cut when they are written.
-#[derive(Clone, Debug)]
-pub struct ClientFacts {
-    /// The listener's name.
-    pub listener: Arc<str>,
-    /// The peer's address.
-    pub ip: IpAddr,
-    /// The TLS version, such as `1.3`.
-    pub tls: &'static str,
-    /// The host name of the handshake.
-    pub sni: Option<Box<str>>,
-    /// SHA-256 of the client's certificate, in lower-case hexadecimal.
-    pub certificate: Option<Box<str>>,
-    /// `User-Agent`.
-    pub user_agent: Option<Box<str>>,
-    /// `x-ms-client-request-id`.
-    pub request_id: Option<Box<str>>,
-}
 
 /// On what the decision rests.
 #[derive(Clone, Debug)]

@@ -134,7 +134,9 @@ fn now() -> SystemTime {
 fn client() -> ClientFacts {
     ClientFacts {
         listener: "main".into(),
-        ip: [10, 0, 3, 7].into(),
+        ip: Some([10, 0, 3, 7].into()),
+        via: None,
+        process: None,
         tls: "1.3",
         sni: Some("kv-fabrikam.vault.azure.net".into()),
         certificate: Some("5f".repeat(32).into()),

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use uuid::Uuid;
@@ -39,6 +39,17 @@ pub fn place(path: &Path, contents: &[u8], mode: u32, existing: Existing) -> io:
     let _gone = fs::remove_file(&draft);
     placed?;
     File::open(directory)?.sync_all()
+}
+
+/// Whether two paths lead to one file, or to one place if nothing is there.
+pub(super) fn is_same(one: &Path, other: &Path) -> bool {
+    let file = |path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    let place = |path: &Path| {
+        let directory = fs::canonicalize(directory_of(path)).ok()?;
+        Some((directory, path.file_name()?.to_owned()))
+    };
+    let same_file = file(one).is_some_and(|found| Some(found) == file(other));
+    same_file || place(one).is_some_and(|found| Some(found) == place(other))
 }
 
 /// The directory that a file is in.

@@ -37,6 +37,32 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, &'static str> {
         .map_err(|_| "expected an IP address and a port such as `127.0.0.1:8443` or `[::]:8443`")
 }
 
+/// An address to bind, where a socket could be named as well.
+pub(super) fn address_or_socket(text: &str) -> Result<SocketAddr, &'static str> {
+    address(text).map_err(|_| {
+        "expected an IP address and a port such as `127.0.0.1:8443` or `[::]:8443`, or `unix:` and a path"
+    })
+}
+
+/// The mode of a Unix socket: to connect is to write.
+pub(super) fn socket_mode(text: &str) -> Result<u32, &'static str> {
+    let octal = text.len() == 4 && text.bytes().all(|c| (b'0'..=b'7').contains(&c));
+    let mode = u32::from_str_radix(text, 8).ok().filter(|_| octal);
+    mode.filter(|mode| mode & !0o666 == 0 && mode & 0o600 == 0o600)
+        .ok_or("expected four octal digits, reading and writing for the owner at least, such as `0600` or `0660`")
+}
+
+/// The longest path of a socket that Linux takes, without the zero at its end.
+const MAX_SOCKET_PATH_BYTES: usize = 107;
+
+/// A Unix socket that can be made, or made again.
+pub(super) fn socket(path: &Path) -> Result<(), String> {
+    if path.as_os_str().len() > MAX_SOCKET_PATH_BYTES {
+        return Err(format!("expected at most {MAX_SOCKET_PATH_BYTES} bytes"));
+    }
+    writable_place(path)
+}
+
 /// An address to connect to.
 pub(super) fn destination(text: &str) -> Result<SocketAddr, &'static str> {
     address(text)

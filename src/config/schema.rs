@@ -66,6 +66,7 @@ pub(super) fn expectation(node: &Value) -> String {
         Some("array") if is_table(node.get("items")) => {
             "tables, each below its header in double brackets".to_owned()
         }
+        Some("array") if is_list_of_integers(node) => "a list of whole numbers".to_owned(),
         Some("array") => "a list of texts".to_owned(),
         Some("object") => "a table".to_owned(),
         _ => match node.get("enum").and_then(Value::as_array) {
@@ -87,6 +88,10 @@ pub(super) fn listed<'a>(options: impl Iterator<Item = &'a str>) -> String {
         Some((last, others)) => format!("{} or {last}", others.join(", ")),
         None => String::new(),
     }
+}
+
+fn is_list_of_integers(node: &Value) -> bool {
+    node.pointer("/items/type").and_then(Value::as_str) == Some("integer")
 }
 
 fn is_table(node: Option<&Value>) -> bool {

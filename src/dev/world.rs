@@ -19,9 +19,9 @@ use super::vault::{self, Behavior, Trust, VaultHandle, VaultSettings};
 use crate::app::{self, App};
 use crate::clock::Clock;
 use crate::config::{
-    Admin, AssignmentFiles, AuditSink, CertificateSource, ClientCertificates, Config, Connect,
-    Deployment, Issuer, KeySource, Limits, Listener, Log, LogFormat, MetadataQuestions, Network,
-    Process, Vault, VaultProperties,
+    Address, Admin, AssignmentFiles, AuditSink, CertificateSource, ClientCertificates, Config,
+    Connect, Deployment, Issuer, KeySource, Limits, Listener, Log, LogFormat, MetadataQuestions,
+    Network, Process, TrustedPeers, Vault, VaultProperties,
 };
 use crate::keyvault::{Authority, NameError};
 use crate::rbac::ScopeError;
@@ -312,12 +312,14 @@ fn configuration(
     Ok(Config {
         listeners: vec![Listener {
             name: LISTENER.into(),
-            address: at(settings.ports.proxy),
+            address: Address::Ip(at(settings.ports.proxy)),
             certificate: CertificateSource::Files {
                 certificate: certificate.certificate,
                 private_key: certificate.private_key,
             },
             client_certificates: settings.client_certificates.clone(),
+            proxy_protocol_from: TrustedPeers::default(),
+            forwarded_headers_from: TrustedPeers::default(),
             private_link: settings.private_link,
             private_endpoint: None,
         }],

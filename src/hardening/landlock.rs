@@ -33,10 +33,17 @@ fn restrict(places: &Places) -> Result<RulesetStatus, RulesetError> {
         // A place that is not there yet cannot be allowed, and is none.
         .add_rules(path_beneath_rules(&places.read, read))?
         .add_rules(path_beneath_rules(&places.write, read | of_records()))?
+        .add_rules(path_beneath_rules(&places.sockets, of_sockets()))?
         .add_rules(places.bind.iter().map(port(AccessNet::BindTcp)))?
         .add_rules(places.connect.iter().map(port(AccessNet::ConnectTcp)))?
         .restrict_self()?;
     Ok(status.ruleset)
+}
+
+/// A socket is made, and removed in the end, or at the start if it was left behind; who does so
+/// has the directory open.
+fn of_sockets() -> BitFlags<AccessFs> {
+    AccessFs::ReadDir | AccessFs::MakeSock | AccessFs::RemoveFile
 }
 
 /// What happens to the file of decision records: it is begun, written, cut where a line was broken

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use http::Uri;
 
 use crate::config::{
-    AuditSink, CertificateSource, Config, Connect, Issuer, KeySource, Listener, Vault,
+    Address, AuditSink, CertificateSource, Config, Connect, Issuer, KeySource, Listener, Vault,
 };
 
 /// What the C library and rustls read: how names are resolved, with the plug-ins that resolve them,
@@ -41,6 +41,8 @@ pub(super) struct Places {
     pub(super) read: BTreeSet<PathBuf>,
     /// Directories in which files are made, renamed and removed, and files that are written.
     pub(super) write: BTreeSet<PathBuf>,
+    /// Directories in which sockets are made and removed.
+    pub(super) sockets: BTreeSet<PathBuf>,
     /// Ports; 0 is one that the system chooses.
     pub(super) bind: BTreeSet<u16>,
     pub(super) connect: BTreeSet<u16>,
@@ -84,9 +86,15 @@ impl Places {
             CertificateSource::Ca(directory) => self.named(directory),
         }
         if let Some(clients) = &listener.client_certificates {
-            self.named(&clients.ca_file);
+            let files = std::iter::once(&clients.ca_file).chain(&clients.crl_file);
+            files.for_each(|path| self.named(path));
         }
-        self.bind.insert(listener.address.port());
+        match &listener.address {
+            Address::Ip(address) => {
+                self.bind.insert(address.port());
+            }
+            Address::Unix(socket) => self.sockets.extend(directory_of(&socket.path)),
+        }
     }
 
     fn vault(&mut self, vault: &Vault) {

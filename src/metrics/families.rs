@@ -77,6 +77,15 @@ families! {
     certificate_not_after: IntGaugeVec, "portcullis_tls_certificate_not_after_timestamp_seconds",
         ["listener"],
         "When the listener's certificate ends, in Unix time.";
+    issuing_ca_not_after: IntGaugeVec, "portcullis_tls_issuing_ca_not_after_timestamp_seconds",
+        ["listener"],
+        "When the private CA ends that the listener's certificate is from, in Unix time.";
+    client_ca_not_after: IntGaugeVec, "portcullis_tls_client_ca_not_after_timestamp_seconds",
+        ["listener"],
+        "When the first of the CAs ends that vouch for clients, in Unix time.";
+    client_ca_renewals: IntCounterVec, "portcullis_tls_client_ca_renewals_total",
+        ["listener", "result"],
+        "Times the listener took CAs of clients into use, and attempts that failed.";
     certificate_renewals: IntCounterVec, "portcullis_tls_certificate_renewals_total",
         ["listener", "result"],
         "Certificates that the listener took into use, and attempts that failed.";

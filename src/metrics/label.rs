@@ -93,8 +93,12 @@ labels! {
         GaveWay = "gave_way",
         /// The connection broke.
         Io = "io",
+        /// A process that may not connect to the Unix socket.
+        PeerCredentials = "peer_credentials",
         /// The client spoke no TLS, or none in common.
         Protocol = "protocol",
+        /// A load balancer did not begin by a usable header of the PROXY protocol.
+        ProxyHeader = "proxy_header",
         /// It took too long.
         Timeout = "timeout",
     }

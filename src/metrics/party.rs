@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::families::Families;
 use super::label::{ConnectionResult, HandshakeFailure, RefreshResult};
@@ -18,6 +18,15 @@ pub struct ListenerMetrics {
     name: Box<str>,
     not_after: IntGauge,
     renewals: [IntCounter; 2],
+    /// Series that not every listener has: nothing ends at the beginning of Unix time.
+    of_cas: OfCas,
+}
+
+#[derive(Clone, Debug)]
+struct OfCas {
+    issuing_not_after: IntGaugeVec,
+    clients_not_after: IntGaugeVec,
+    clients_renewals: IntCounterVec,
 }
 
 /// Counters of one issuer.
@@ -69,6 +78,11 @@ impl ListenerMetrics {
             malformed_heads: families.malformed_heads.clone(),
             name: name.into(),
             not_after: families.certificate_not_after.with_label_values(&[name]),
+            of_cas: OfCas {
+                issuing_not_after: families.issuing_ca_not_after.clone(),
+                clients_not_after: families.client_ca_not_after.clone(),
+                clients_renewals: families.client_ca_renewals.clone(),
+            },
             renewals: ["ok", "failed"].map(|result| {
                 families
                     .certificate_renewals
@@ -106,11 +120,33 @@ impl ListenerMetrics {
             .inc();
     }
 
-    /// Says that a certificate was taken into use, which ends then, in seconds of Unix time.
-    pub fn certificate_renewed(&self, not_after: i64) {
+    /// Says that a certificate was taken into use, which ends then, in seconds of Unix time, as does
+    /// the private CA that it is from, if it is from one.
+    pub fn certificate_renewed(&self, not_after: i64, issuer_not_after: Option<i64>) {
         let [renewed, _] = &self.renewals;
         renewed.inc();
         self.not_after.set(not_after);
+        if let Some(not_after) = issuer_not_after {
+            let gauge = &self.of_cas.issuing_not_after;
+            gauge.with_label_values(&[&*self.name]).set(not_after);
+        }
+    }
+
+    /// Says that CAs of clients were taken into use, the first of which ends then.
+    pub fn client_cas_renewed(&self, not_after: i64) {
+        let (gauge, counter) = (
+            &self.of_cas.clients_not_after,
+            &self.of_cas.clients_renewals,
+        );
+        gauge.with_label_values(&[&*self.name]).set(not_after);
+        counter.with_label_values(&[&*self.name, "ok"]).inc();
+        counter.with_label_values(&[&*self.name, "failed"]);
+    }
+
+    /// Counts an attempt to take CAs of clients into use that failed; the last ones stay.
+    pub fn client_cas_not_renewed(&self) {
+        let counter = &self.of_cas.clients_renewals;
+        counter.with_label_values(&[&*self.name, "failed"]).inc();
     }
 
     /// Counts an attempt to take a certificate into use that failed; the last one stays.

@@ -1,4 +1,4 @@
-//! The client's side: accepting, TLS, limits, draining.
+//! The client's side: accepting, who is there, TLS, limits, draining.
 //!
 //! Every connection is a task that holds a permit of its listener: when all are taken, further
 //! clients wait in the kernel's backlog. A connection lives as long as requests are in flight on
@@ -6,31 +6,36 @@
 //! with it. When a client goes away, what works for it is dropped.
 
 mod connection;
+mod forwarded;
 mod handshakes;
+mod origin;
 mod place;
+pub mod proxy_protocol;
+mod socket;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
+use rustls::ServerConfig;
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
 use self::connection::Server;
+use self::origin::Entrance;
 use self::place::Place;
+use self::socket::{Accepted, Socket};
 use super::HeadDefect;
 use super::body::{RequestBody, ResponseBody};
 use super::drain::Drain;
 use super::workers::{Worker, least_loaded};
 use crate::attributes::Connection;
-use crate::config::{self, Limits, Network};
+use crate::config::{self, Address, Limits, Network};
 use crate::snapshot::Snapshot;
-use crate::tls::{self, ServerCertificate, TlsError};
+use crate::tls::TlsError;
 
 /// How long to wait after accepting failed: long enough for a descriptor to come free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -38,15 +43,34 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long connections that are cut may take to be gone.
 const ABORT_LIMIT: Duration = Duration::from_secs(1);
 
+/// The port of https.
+const HTTPS_PORT: u16 = 443;
+
 /// Who is on the other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// The port the client came to.
+    /// The port the client came to. A Unix socket has none; its clients call vaults as they do
+    /// everywhere, by the port of https.
     pub local_port: u16,
+    /// The proxy that handed the connection or request on, and said who the client is.
+    pub via: Option<IpAddr>,
+    /// The process at the other end of a Unix socket.
+    pub credentials: Option<Credentials>,
     /// The host name in the TLS handshake.
     pub sni: Option<Box<str>>,
     /// The rest, about which conditions may ask too.
     pub connection: Connection,
+}
+
+/// Who the kernel says was at the other end of a Unix socket when it connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// The user.
+    pub uid: u32,
+    /// The first group.
+    pub gid: u32,
+    /// The process, where the system tells it.
+    pub pid: Option<i32>,
 }
 
 /// Why a listener could not be set up.
@@ -58,7 +82,7 @@ pub enum ListenError {
         /// The listener.
         listener: Arc<str>,
         /// The address.
-        address: SocketAddr,
+        address: Address,
         /// What went wrong.
         cause: io::Error,
     },
@@ -145,22 +169,28 @@ pub enum HandshakeFailure {
     Incompatible,
     /// It was not TLS.
     NotTls,
+    /// A process that may not connect.
+    PeerCredentials,
     /// The client broke the protocol.
     Protocol,
+    /// A peer that must begin by a header of the PROXY protocol did not.
+    ProxyHeader,
     /// It took too long.
     Timeout,
 }
 
 impl HandshakeFailure {
     /// Every failure, for initialising metrics.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Alert,
         Self::Certificate,
         Self::Disconnected,
         Self::GaveWay,
         Self::Incompatible,
         Self::NotTls,
+        Self::PeerCredentials,
         Self::Protocol,
+        Self::ProxyHeader,
         Self::Timeout,
     ];
 
@@ -173,7 +203,9 @@ impl HandshakeFailure {
             Self::GaveWay => "gave_way",
             Self::Incompatible => "incompatible",
             Self::NotTls => "not_tls",
+            Self::PeerCredentials => "peer_credentials",
             Self::Protocol => "protocol",
+            Self::ProxyHeader => "proxy_header",
             Self::Timeout => "timeout",
         }
     }
@@ -189,10 +221,12 @@ pub struct Drained {
 /// A listener that is bound and not yet served.
 pub struct BoundListener {
     name: Arc<str>,
-    socket: TcpListener,
-    address: SocketAddr,
-    acceptor: TlsAcceptor,
+    socket: Socket,
+    address: Option<SocketAddr>,
+    configured: Address,
+    tls: Snapshot<ServerConfig>,
     limits: Limits,
+    entrance: Entrance,
     place: Place,
 }
 
@@ -206,44 +240,48 @@ impl std::fmt::Debug for BoundListener {
 }
 
 impl BoundListener {
-    /// Binds the address; port 0 lets the system choose. Each handshake shows what `certificate`
-    /// holds then. Clients are told apart by the ranges of `network`.
+    /// Binds the address; port 0 lets the system choose. Each handshake is answered with what `tls`
+    /// holds then. Clients are told apart by the ranges of `network`. Must be called in a tokio
+    /// runtime.
     ///
     /// # Errors
-    /// [`ListenError`].
+    /// [`ListenError::Bind`].
     pub async fn bind(
         listener: &config::Listener,
-        certificate: Snapshot<ServerCertificate>,
+        tls: Snapshot<ServerConfig>,
         network: &Arc<Network>,
         limits: &Limits,
     ) -> Result<Self, ListenError> {
         let name = listener.name.clone();
-        let config = tls::server_config(certificate, listener.client_certificates.as_ref())
-            .map_err(|cause| ListenError::Tls {
-                listener: name.clone(),
-                cause,
-            })?;
         let bind_error = |cause| ListenError::Bind {
             listener: name.clone(),
-            address: listener.address,
+            address: listener.address.clone(),
             cause,
         };
-        let socket = TcpListener::bind(listener.address)
-            .await
-            .map_err(bind_error)?;
+        let socket = Socket::bind(&listener.address).await.map_err(bind_error)?;
         let address = socket.local_addr().map_err(bind_error)?;
         Ok(Self {
             name,
             socket,
             address,
-            acceptor: TlsAcceptor::from(Arc::new(config)),
+            configured: listener.address.clone(),
+            tls,
             limits: limits.clone(),
+            entrance: Entrance::of(listener),
             place: Place::new(listener, network),
         })
     }
 
-    /// The address it is bound to.
-    pub const fn local_addr(&self) -> SocketAddr {
+    /// Where it is, in words: the address it is bound to, or the path of its socket.
+    pub fn place(&self) -> String {
+        self.address.map_or_else(
+            || self.configured.to_string(),
+            |address| address.to_string(),
+        )
+    }
+
+    /// The address it is bound to; a Unix socket has none.
+    pub const fn local_addr(&self) -> Option<SocketAddr> {
         self.address
     }
 
@@ -264,12 +302,9 @@ impl BoundListener {
         E: Fn(ListenEvent) + Clone + Send + Sync + 'static,
     {
         let permits = Arc::new(Semaphore::new(self.limits.max_connections));
-        let server = Arc::new(Server::new(
-            self.place,
-            self.address.port(),
-            self.limits,
-            self.acceptor,
-        ));
+        let port = self.address.map_or(HTTPS_PORT, |address| address.port());
+        let server = Server::new(self.entrance, self.place, port, self.limits, self.tls);
+        let server = Arc::new(server);
         let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {
@@ -280,7 +315,7 @@ impl BoundListener {
             // Finished tasks are forgotten as we go.
             while connections.try_join_next().is_some() {}
             let worker = least_loaded(&workers);
-            let (Ok((stream, address, permit)), Some(worker)) = (accepted, worker) else {
+            let (Ok((accepted, permit)), Some(worker)) = (accepted, worker) else {
                 // Descriptors run out and come back; the loop must not end over it.
                 on_event(ListenEvent::AcceptFailed);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -290,8 +325,8 @@ impl BoundListener {
             let (server, service) = (Arc::clone(&server), worker.service().clone());
             let (on_event, drain) = (on_event.clone(), drain.clone());
             let task = async move {
-                match TcpStream::from_std(stream) {
-                    Ok(stream) => server.run(stream, address, service, on_event, drain).await,
+                match accepted.into_stream() {
+                    Ok(stream) => server.run(stream, service, on_event, drain).await,
                     Err(_cause) => on_event(ListenEvent::AcceptFailed),
                 }
                 drop(held);
@@ -305,16 +340,15 @@ impl BoundListener {
 
 /// The next connection, not yet bound to a runtime.
 async fn accept(
-    socket: &TcpListener,
+    socket: &Socket,
     permits: &Arc<Semaphore>,
-) -> io::Result<(std::net::TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+) -> io::Result<(Accepted, OwnedSemaphorePermit)> {
     let permit = permits
         .clone()
         .acquire_owned()
         .await
         .map_err(io::Error::other)?;
-    let (stream, address) = socket.accept().await?;
-    Ok((stream.into_std()?, address, permit))
+    Ok((socket.accept().await?, permit))
 }
 
 /// Waits for the connections, which were told to finish, and cuts those that do not.

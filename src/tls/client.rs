@@ -14,13 +14,13 @@ use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
 use crate::attributes::ClientCertificate;
+use crate::config::{ClientName, claims_spiffe, is_spiffe_id};
 
 /// The tag of a URI among alternative names (RFC 5280, section 4.2.1.6).
 const URI: Tag = Tag(6);
 
-/// SPIFFE: the longest id, and the longest trust domain, in bytes.
-const MAX_SPIFFE_ID_BYTES: usize = 2048;
-const MAX_TRUST_DOMAIN_BYTES: usize = 255;
+/// That of a DNS name.
+const DNS: Tag = Tag(2);
 
 /// A certificate that TLS accepted and that cannot be read all the same.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -135,22 +135,53 @@ fn spiffe_id(certificate: &X509Certificate<'_>) -> Result<Option<Box<str>>, X509
     }
 }
 
-/// Whether a text is the SPIFFE id of a workload: a trust domain, and a path below it.
-fn is_spiffe_id(text: &str) -> bool {
-    let Some((domain, path)) = text
-        .strip_prefix("spiffe://")
-        .and_then(|rest| rest.split_once('/'))
-    else {
-        return false;
-    };
-    let in_domain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-._".contains(&c);
-    let in_path = |c: u8| c.is_ascii_alphanumeric() || b"-._".contains(&c);
-    let segment =
-        |segment: &str| !["", ".", ".."].contains(&segment) && segment.bytes().all(in_path);
-    text.len() <= MAX_SPIFFE_ID_BYTES
-        && (1..=MAX_TRUST_DOMAIN_BYTES).contains(&domain.len())
-        && domain.bytes().all(in_domain)
-        && path.split('/').all(segment)
+/// Whether a certificate (DER) has one of these names among its alternative names; its common name
+/// is none. Without names any certificate will do.
+///
+/// # Errors
+/// [`UnreadableCertificate`]: also for a DNS name or URI that is no printable ASCII, whatever else
+/// there is.
+pub(super) fn is_named(der: &[u8], names: &[ClientName]) -> Result<bool, UnreadableCertificate> {
+    let (_, certificate) = X509Certificate::from_der(der).map_err(|_| UnreadableCertificate)?;
+    let found = certificate
+        .subject_alternative_name()
+        .map_err(|_| UnreadableCertificate)?;
+    let found = found.map_or(&[][..], |found| &found.value.general_names);
+    let (mut by_name, mut spiffe) = (names.is_empty(), false);
+    for name in found {
+        match name {
+            GeneralName::DNSName(text) | GeneralName::URI(text) if !is_printable(text) => {
+                return Err(UnreadableCertificate);
+            }
+            GeneralName::Invalid(tag, _) if [DNS, URI].contains(tag) => {
+                return Err(UnreadableCertificate);
+            }
+            GeneralName::DNSName(text) => by_name |= names.iter().any(|own| own.is_dns(text)),
+            GeneralName::URI(text) => {
+                by_name |= names.iter().any(|own| own.is_uri(text));
+                spiffe |= claims_spiffe(text);
+            }
+            // No name of ours is of another kind.
+            GeneralName::OtherName(..)
+            | GeneralName::RFC822Name(_)
+            | GeneralName::X400Address(_)
+            | GeneralName::DirectoryName(_)
+            | GeneralName::EDIPartyName(_)
+            | GeneralName::IPAddress(_)
+            | GeneralName::RegisteredID(_)
+            | GeneralName::Invalid(..) => {}
+        }
+    }
+    // SPIFFE: a certificate with such a URI has no other, or it identifies nobody.
+    let sound = names.is_empty()
+        || !spiffe
+        || spiffe_id(&certificate).is_ok_and(|spiffe_id| spiffe_id.is_some());
+    Ok(by_name && sound)
+}
+
+/// SECURITY: what ends a name for one reader and not for another lets it pass for two.
+fn is_printable(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

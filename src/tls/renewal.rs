@@ -6,36 +6,17 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use rustls_pki_types::CertificateDer;
-use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::lookout::{self, Lookout, RenewalEvent, RenewalHandle};
 use super::server::chain_file;
 use super::{ServerCertificate, TlsError};
 use crate::ca::{self, Ca, CaFiles, Host, LEAF_LIFETIME};
 use crate::clock::Clock;
 use crate::config::CertificateSource;
-use crate::notices::Notices;
 use crate::snapshot::{self, Publisher, Snapshot};
-
-/// How often is looked when nothing is notified. The wall clock counts and not the time slept, which
-/// stands still while a machine does.
-const POLL_INTERVAL: Duration = Duration::from_secs(30);
-
-/// What became of a look.
-#[derive(Debug)]
-pub enum RenewalEvent {
-    /// The certificate stays, though another one was to be had.
-    Failed(TlsError),
-    /// Another certificate is in use.
-    Renewed {
-        /// When it ends, in seconds of Unix time.
-        not_after: i64,
-    },
-    /// There was no reason for another one.
-    Unchanged,
-}
 
 /// The certificate of one listener, and where the next one comes from.
 #[derive(Debug)]
@@ -58,16 +39,6 @@ enum Source {
         certificate: PathBuf,
         private_key: PathBuf,
     },
-}
-
-/// Renewing, until it is dropped.
-#[derive(Debug)]
-pub struct RenewalHandle(JoinHandle<()>);
-
-impl Drop for RenewalHandle {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 impl Renewal {
@@ -110,36 +81,30 @@ impl Renewal {
 
     /// Looks whenever files change and every half a minute, and tells `on_event` what comes of it.
     /// Must be called in a tokio runtime.
-    pub fn spawn(mut self, on_event: impl Fn(RenewalEvent) + Send + 'static) -> RenewalHandle {
-        let mut notices = Notices::new(self.source.files(), |_| false);
-        RenewalHandle(tokio::spawn(async move {
-            loop {
-                // Before looking: what changes from here on is seen again.
-                notices.arm();
-                let looked = spawn_blocking(move || {
-                    let event = self.look();
-                    (self, event)
-                });
-                let Ok((back, event)) = looked.await else {
-                    tracing::error!("the certificate is not renewed any more");
-                    return;
-                };
-                self = back;
-                on_event(event);
-                notices.wait(POLL_INTERVAL).await;
-            }
-        }))
+    pub fn spawn(self, on_event: impl Fn(RenewalEvent) + Send + 'static) -> RenewalHandle {
+        lookout::keep(self, on_event)
+    }
+}
+
+impl Lookout for Renewal {
+    fn files(&self) -> Vec<PathBuf> {
+        self.source.files()
     }
 
     /// Takes another certificate into use if there is reason to. Blocks.
     fn look(&mut self) -> RenewalEvent {
         let now = self.clock.now();
-        match self.source.next(&self.publisher.load(), now) {
+        let present = self.publisher.load();
+        match self.source.next(&present, now) {
             Ok(None) => RenewalEvent::Unchanged,
             Ok(Some(certificate)) => {
                 let not_after = certificate.not_after();
-                self.publisher.publish(certificate);
-                RenewalEvent::Renewed { not_after }
+                let issuer_not_after = certificate.issuer_not_after();
+                self.publisher.publish(certificate.after(&present));
+                RenewalEvent::Renewed {
+                    not_after,
+                    issuer_not_after,
+                }
             }
             Err(error) => RenewalEvent::Failed(error),
         }
@@ -208,7 +173,7 @@ fn issue(
     let ca = Ca::open(&directory)?;
     let leaf = ca.issue(&hosts, LEAF_LIFETIME, now)?;
     let issuing = ca.issuing_certificate().clone();
-    let certificate = ServerCertificate::issued(&leaf, issuing.clone());
+    let certificate = ServerCertificate::issued(&leaf, &issuing);
     let certificate = certificate.map_err(|cause| TlsError::Refused {
         file: chain_file(&CaFiles::of(&directory).issuing),
         cause,
@@ -225,6 +190,12 @@ fn issue(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use rustls_pki_types::pem::PemObject as _;
+
     use crate::ca::Existing;
     use crate::clock::SystemClock;
 
@@ -260,5 +231,85 @@ mod tests {
         assert_eq!(u64::try_from(last.not_after()).unwrap(), end);
         let ended = source.next(&last, now + 31 * DAY).unwrap_err();
         assert!(ended.to_string().contains("has ended"), "{ended}");
+    }
+
+    /// A clock that panics as often as it was told to, and says nothing of it.
+    #[derive(Debug)]
+    struct Broken(AtomicU32);
+
+    impl Clock for Broken {
+        fn now(&self) -> SystemTime {
+            let left = self.0.load(Ordering::SeqCst);
+            if left > 0 {
+                self.0.store(left - 1, Ordering::SeqCst);
+                std::panic::resume_unwind(Box::new("the clock is broken"));
+            }
+            SystemClock.now()
+        }
+    }
+
+    fn files(directory: &Path) -> CertificateSource {
+        let (certificate, private_key) = (directory.join("tls.crt"), directory.join("tls.key"));
+        CertificateSource::Files {
+            certificate,
+            private_key,
+        }
+    }
+
+    /// Writes another certificate, of another CA.
+    fn write(directory: &Path) {
+        let (at, hosts) = (directory.join("ca"), [Host::Name("kv.example".into())]);
+        let now = SystemClock.now();
+        Ca::init(&at, &hosts, 30 * DAY, now, Existing::Replace).unwrap();
+        let leaf = Ca::open(&at).unwrap().issue(&hosts, DAY, now).unwrap();
+        let (chain, key) = (directory.join("tls.crt"), directory.join("tls.key"));
+        leaf.write(&chain, &key).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_look_that_panics_is_told_and_is_not_the_last() {
+        let directory = tempfile::tempdir().unwrap();
+        write(directory.path());
+        let clock = Arc::new(Broken(AtomicU32::new(0)));
+        let broken = Arc::clone(&clock);
+        let renewal = Renewal::begin(&files(directory.path()), &[], clock).unwrap();
+        broken.0.store(2, Ordering::SeqCst);
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let _handle = renewal.spawn(move |event| tell.send(event).unwrap());
+        let mut panics = 0;
+        loop {
+            let event = tokio::time::timeout(Duration::from_secs(20), told.recv()).await;
+            match event.unwrap().unwrap() {
+                RenewalEvent::Panicked => panics += 1,
+                RenewalEvent::Renewed { .. } => break,
+                RenewalEvent::Failed(_) | RenewalEvent::Unchanged => {}
+            }
+            write(directory.path());
+        }
+        assert_eq!(panics, 2);
+    }
+
+    #[test]
+    fn what_was_shown_before_is_ours_for_some_time() {
+        let directory = tempfile::tempdir().unwrap();
+        write(directory.path());
+        let source = files(directory.path());
+        let mut renewal = Renewal::begin(&source, &[], Arc::new(SystemClock)).unwrap();
+        let mut earlier = Vec::new();
+        let chain = || CertificateDer::pem_file_iter(directory.path().join("tls.crt"));
+        let chain = || chain().unwrap().map(Result::unwrap).collect::<Vec<_>>();
+        for _ in 0..10 {
+            earlier.push(chain());
+            write(directory.path());
+            let event = renewal.look();
+            assert!(matches!(event, RenewalEvent::Renewed { .. }), "{event:?}");
+        }
+        let certificate = renewal.certificate().load();
+        assert!(certificate.is_ours(&chain()));
+        let known = earlier.iter().map(|chain| certificate.is_ours(chain));
+        let known: Vec<bool> = known.collect();
+        assert_eq!(known.iter().filter(|known| **known).count(), 8, "{known:?}");
+        // The last ones, that is.
+        assert!(known.ends_with(&[true; 8]), "{known:?}");
     }
 }

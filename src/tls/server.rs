@@ -1,36 +1,47 @@
 //! The side that shows a certificate.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use rustls::CertificateError;
 use rustls::crypto::aws_lc_rs;
-use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{
-    ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
-};
+use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{CertificateError, ServerConfig};
 use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::{H2, HTTP_1_1, PemFile, TlsError, VERSIONS, certificates, file_roots, unreadable};
+use super::{PemFile, TlsError, certificates, unreadable};
 use crate::ca::Leaf;
-use crate::config::ClientCertificates;
 use crate::snapshot::Snapshot;
+
+/// How many certificates of before are remembered: with files that are renewed each week, two months.
+const MAX_EARLIER: usize = 8;
 
 /// What a listener shows its clients: a certificate with what vouches for it, and its key.
 pub struct ServerCertificate {
     shown: Arc<CertifiedKey>,
-    /// The private CA it is from, if the proxy issued it itself.
-    issuing: Option<CertificateDer<'static>>,
+    /// By what this proxy is known: this certificate's key and CA, and those before it.
+    known_by: VecDeque<Mark>,
     not_before: i64,
     not_after: i64,
+    /// When the private CA ends that it is from.
+    issuer_not_after: Option<i64>,
+}
+
+/// What only this proxy has, or another one that stands in for it.
+#[derive(Clone, PartialEq, Eq)]
+struct Mark {
+    /// The public key of a leaf, as its certificate has it.
+    key: Box<[u8]>,
+    /// The private CA it is from, if the proxy issued it itself.
+    issuing: Option<CertificateDer<'static>>,
 }
 
 impl fmt::Debug for ServerCertificate {
@@ -72,11 +83,15 @@ impl ServerCertificate {
     ///
     /// # Errors
     /// [`rustls::Error`] if rustls cannot use it.
-    pub fn issued(leaf: &Leaf, issuing: CertificateDer<'static>) -> Result<Self, rustls::Error> {
-        Ok(Self {
-            issuing: Some(issuing),
-            ..Self::new(leaf.chain(), leaf.private_key())?
-        })
+    pub fn issued(leaf: &Leaf, issuing: &CertificateDer<'static>) -> Result<Self, rustls::Error> {
+        let mut issued = Self::new(leaf.chain(), leaf.private_key())?;
+        for mark in &mut issued.known_by {
+            mark.issuing = Some(issuing.clone());
+        }
+        let (_, ca) =
+            X509Certificate::from_der(issuing).map_err(|_| CertificateError::BadEncoding)?;
+        issued.issuer_not_after = Some(ca.validity().not_after.timestamp());
+        Ok(issued)
     }
 
     fn new(
@@ -89,18 +104,27 @@ impl ServerCertificate {
         shown.keys_match()?;
         let leaf = X509Certificate::from_der(shown.end_entity_cert()?);
         let (_, leaf) = leaf.map_err(|_| CertificateError::BadEncoding)?;
+        let key = leaf.public_key().raw.into();
+        let mark = Mark { key, issuing: None };
         let (not_before, not_after) = (leaf.validity().not_before, leaf.validity().not_after);
         Ok(Self {
             not_before: not_before.timestamp(),
             not_after: not_after.timestamp(),
+            known_by: VecDeque::from([mark]),
             shown: Arc::new(shown),
-            issuing: None,
+            issuer_not_after: None,
         })
     }
 
     /// When it ends, in seconds of Unix time.
     pub const fn not_after(&self) -> i64 {
         self.not_after
+    }
+
+    /// When the private CA ends that it is from, in seconds of Unix time; `None` if it is from
+    /// elsewhere.
+    pub const fn issuer_not_after(&self) -> Option<i64> {
+        self.issuer_not_after
     }
 
     /// Whether it is good at `now`, as far as time goes.
@@ -111,11 +135,28 @@ impl ServerCertificate {
     }
 
     /// Whether a server that shows this chain is the proxy, or another one with the same CA: no
-    /// vault has its certificate from there.
+    /// vault has its certificate from there. Of two proxies behind one name one has the next
+    /// certificate before the other, so that the last few count, too.
     pub fn is_ours(&self, chain: &[CertificateDer<'_>]) -> bool {
-        let leaf = self.shown.cert.first();
-        let issuing = self.issuing.as_ref();
-        (leaf.is_some() && leaf == chain.first()) || issuing.is_some_and(|ca| chain.contains(ca))
+        let leaf = chain.first();
+        let leaf = leaf.and_then(|leaf| X509Certificate::from_der(leaf).ok());
+        let key = leaf.as_ref().map(|(_, leaf)| leaf.public_key().raw);
+        self.known_by.iter().any(|mark| {
+            let issued = mark.issuing.as_ref().is_some_and(|ca| chain.contains(ca));
+            issued || key.is_some_and(|key| *mark.key == *key)
+        })
+    }
+
+    /// The same, as the one that follows `earlier`.
+    #[must_use]
+    pub(super) fn after(mut self, earlier: &Self) -> Self {
+        for mark in &earlier.known_by {
+            if !self.known_by.contains(mark) {
+                self.known_by.push_back(mark.clone());
+            }
+        }
+        self.known_by.truncate(1 + MAX_EARLIER);
+        self
     }
 
     /// Whether clients see the same. Keys need not be compared: each is its certificate's.
@@ -134,58 +175,10 @@ pub(super) fn chain_file(path: &Path) -> PemFile {
 
 /// Answers each handshake with the certificate of that moment. Connections keep what they have.
 #[derive(Debug)]
-struct Present(Snapshot<ServerCertificate>);
+pub(super) struct Present(pub(super) Snapshot<ServerCertificate>);
 
 impl ResolvesServerCert for Present {
     fn resolve(&self, _client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.0.load().shown))
     }
-}
-
-/// The configuration of a listener: its certificate, HTTP/2 and HTTP/1.1.
-///
-/// With `clients` a client is asked for a certificate; one that is shown must be good.
-///
-/// # Errors
-/// [`TlsError`], if the CAs of clients cannot be used.
-pub fn server_config(
-    certificate: Snapshot<ServerCertificate>,
-    clients: Option<&ClientCertificates>,
-) -> Result<ServerConfig, TlsError> {
-    let verifier = match clients {
-        Some(clients) => client_verifier(clients)?,
-        None => WebPkiClientVerifier::no_client_auth(),
-    };
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_protocol_versions(VERSIONS)
-        .map_err(TlsError::Provider)?
-        .with_client_cert_verifier(verifier)
-        .with_cert_resolver(Arc::new(Present(certificate)));
-    config.alpn_protocols = vec![H2.to_vec(), HTTP_1_1.to_vec()];
-    if clients.is_some() {
-        // SECURITY: a resumed session brings its certificate along without looking at it again, so
-        // that one which has ended would go on being believed. A full handshake each time costs
-        // little: clients keep their connections.
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
-    }
-    Ok(config)
-}
-
-/// What looks at the certificates of clients.
-fn client_verifier(clients: &ClientCertificates) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-    const HOLDS: &str = "client CA file";
-    let roots = Arc::new(file_roots(HOLDS, &clients.ca_file)?);
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut builder = WebPkiClientVerifier::builder_with_provider(roots, provider);
-    if !clients.required {
-        builder = builder.allow_unauthenticated();
-    }
-    builder.build().map_err(|cause| TlsError::Refused {
-        file: PemFile {
-            holds: HOLDS,
-            path: clients.ca_file.clone(),
-        },
-        cause: rustls::Error::General(cause.to_string()),
-    })
 }

@@ -160,10 +160,7 @@ fn a_directory_or_key_that_everybody_can_reach_is_refused() {
         "kv.vault.azure.net",
     ];
     let told = refused(directory.path(), &init);
-    assert!(
-        told.contains("everybody can write to the directory"),
-        "{told}"
-    );
+    assert!(told.contains("others can replace"), "{told}");
 }
 
 #[test]
@@ -293,6 +290,119 @@ fn a_bundle_holds_the_ca_beside_the_public_ones() {
         public + 1
     );
     assert_eq!(mode(&directory.path().join("it's all.crt")), 0o644);
+}
+
+#[test]
+fn a_bundle_takes_the_place_of_nothing_but_a_file() {
+    if rustls_native_certs::load_native_certs().certs.is_empty() {
+        return;
+    }
+    let directory = with_ca();
+    let at = |name: &str| directory.path().join(name);
+    let before = contents(&at("ca"));
+    fs::create_dir(at("folder")).unwrap();
+    symlink(at("ca/issuing-ca.key"), at("link")).unwrap();
+    symlink(directory.path(), at("here")).unwrap();
+    fs::hard_link(at("ca/issuing-ca.key"), at("twin")).unwrap();
+    let socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+    let env = |bundle| ["env", "--for", "go", "--dir", "ca", "--bundle", bundle];
+    for bundle in [
+        "folder",
+        "link",
+        "twin",
+        "socket",
+        "ca/ca.crt",
+        "ca/issuing-ca.crt",
+        "here/ca/issuing-ca.key",
+    ] {
+        let told = refused(directory.path(), &env(bundle));
+        assert!(
+            told.contains("is not a file to write a bundle to"),
+            "{told}"
+        );
+        assert_eq!(contents(&at("ca")), before, "{bundle}");
+    }
+    assert!(at("folder").is_dir() && at("link").is_symlink());
+    assert!(std::os::unix::net::UnixStream::connect(at("socket")).is_ok());
+    drop(socket);
+    // Where the key is to be, even while it is not.
+    fs::rename(at("ca/issuing-ca.key"), at("away")).unwrap();
+    refused(directory.path(), &env("./ca/issuing-ca.key"));
+    assert!(!at("ca/issuing-ca.key").exists());
+    // Again and again: what is there is a bundle.
+    done(directory.path(), &env("bundle.crt"));
+    done(directory.path(), &env("bundle.crt"));
+    assert!(fs::metadata(at("bundle.crt")).unwrap().is_file());
+}
+
+#[test]
+fn a_ca_that_others_can_replace_is_not_used() {
+    let directory = with_ca();
+    let ca = directory.path().join("ca");
+    let issue = [
+        "issue",
+        "--dir",
+        "ca",
+        "--host",
+        "kv.vault.azure.net",
+        "--out",
+        ".",
+    ];
+    let allow = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for mode in [0o777, 0o757, 0o775, 0o2770] {
+        allow(&ca, mode);
+        let told = refused(directory.path(), &issue);
+        assert!(told.contains("others can replace"), "{mode:o}: {told}");
+    }
+    allow(&ca, 0o755);
+    for mode in [0o666, 0o664, 0o646] {
+        allow(&ca.join("issuing-ca.crt"), mode);
+        let told = refused(directory.path(), &issue);
+        assert!(told.contains("others can replace"), "{mode:o}: {told}");
+    }
+    allow(&ca.join("issuing-ca.crt"), 0o644);
+    // In a sticky directory each has their own files.
+    allow(&ca, 0o1777);
+    done(directory.path(), &issue);
+}
+
+#[test]
+fn a_volume_of_kubernetes_is_a_directory_of_a_ca() {
+    let directory = with_ca();
+    let at = |name: &str| directory.path().join(name);
+    // A secret as the kubelet lays it out: links, which have every right, in a sticky directory.
+    fs::create_dir_all(at("volume/..2026")).unwrap();
+    for (file, mode) in FILES.into_iter().zip([0o644, 0o644, 0o440]) {
+        let to = at("volume/..2026").join(file);
+        fs::copy(at("ca").join(file), &to).unwrap();
+        fs::set_permissions(&to, fs::Permissions::from_mode(mode)).unwrap();
+        symlink(Path::new("..data").join(file), at("volume").join(file)).unwrap();
+    }
+    symlink("..2026", at("volume/..data")).unwrap();
+    let allow = |name: &str, mode| {
+        fs::set_permissions(at(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    allow("volume", 0o3777);
+    let issue = [
+        "issue",
+        "--dir",
+        "volume",
+        "--host",
+        "kv.vault.azure.net",
+        "--out",
+        ".",
+    ];
+    done(directory.path(), &issue);
+    // The links are safe; what they lead to is not.
+    allow("volume/..2026", 0o777);
+    let told = refused(directory.path(), &issue);
+    assert!(told.contains("others can replace"), "{told}");
+    allow("volume/..2026", 0o755);
+    allow("volume", 0o777);
+    let told = refused(directory.path(), &issue);
+    assert!(told.contains("others can replace"), "{told}");
 }
 
 #[test]

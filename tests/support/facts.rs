@@ -42,7 +42,7 @@ impl Blank {
             },
             connection: Connection {
                 listener: "main".into(),
-                address: Ipv4Addr::LOCALHOST.into(),
+                address: Some(Ipv4Addr::LOCALHOST.into()),
                 protocol: "TLSv1.3",
                 certificate: None,
                 private_link: false,

@@ -53,7 +53,8 @@ fn exercise(metrics: &Metrics) {
     listener.connection_ended(ConnectionResult::Closed);
     listener.handshake_failed(HandshakeFailure::Timeout);
     listener.head_refused("framing");
-    listener.certificate_renewed(1_800_000_000);
+    listener.certificate_renewed(1_800_000_000, Some(1_900_000_000));
+    listener.client_cas_renewed(1_850_000_000);
     let issuer = metrics.issuer("entra");
     issuer.expect_results(["ok", "expired"]);
     issuer.authenticated("expired");

@@ -17,7 +17,9 @@ use crate::now;
 fn client() -> ClientFacts {
     ClientFacts {
         listener: "main".into(),
-        ip: [192, 0, 2, 9].into(),
+        ip: Some([192, 0, 2, 9].into()),
+        via: None,
+        process: None,
         tls: "1.3",
         sni: None,
         certificate: None,

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use portcullis::attributes::{ClientCertificate, Connection};
-use portcullis::config::{
-    AddressRange, CertificateSource, ClientCertificates, Limits, Listener, Network, Subnet,
-};
-use portcullis::proxy::listen::{BoundListener, HandshakeFailure, ListenEvent};
+use portcullis::config::{AddressRange, ClientCertificates, Network, Subnet};
+use portcullis::proxy::listen::{HandshakeFailure, ListenEvent};
+use portcullis::tls::Reception;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, SanType, date_time_ymd};
 use rustls::{ClientConfig, HandshakeKind, RootCertStore, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject;
@@ -234,7 +233,7 @@ async fn a_connection_knows_its_listener_protocol_and_networks() {
         let (_, connection) = ask(&world, &client(&world, version, None)).await;
         let expected = Connection {
             listener: "main".into(),
-            address: [127, 0, 0, 1].into(),
+            address: Some([127, 0, 0, 1].into()),
             protocol,
             certificate: None,
             private_link: true,
@@ -246,32 +245,22 @@ async fn a_connection_knows_its_listener_protocol_and_networks() {
     }
 }
 
-#[tokio::test]
-async fn a_file_of_client_cas_that_cannot_be_used_is_named_at_the_start() {
+#[test]
+fn a_file_of_client_cas_that_cannot_be_used_is_named_at_the_start() {
     let pki = Pki::new();
     let (certificate, private_key) = pki.issue(&[OWN]);
     let empty = pki.ca_file().with_file_name("empty.pem");
     std::fs::write(&empty, "").unwrap();
     let missing = pki.ca_file().with_file_name("missing.pem");
     for ca_file in [empty, missing] {
-        let listener = Listener {
-            name: "main".into(),
-            address: "127.0.0.1:0".parse().unwrap(),
-            certificate: CertificateSource::Files {
-                certificate: certificate.clone(),
-                private_key: private_key.clone(),
-            },
-            client_certificates: Some(ClientCertificates {
-                ca_file: ca_file.clone(),
-                required: false,
-            }),
-            private_link: false,
-            private_endpoint: None,
+        let clients = ClientCertificates {
+            ca_file: ca_file.clone(),
+            crl_file: None,
+            names: [].into(),
+            required: false,
         };
-        let (network, limits) = (Arc::default(), Limits::default());
-        let shown = shown(&certificate, &private_key);
-        let bound = BoundListener::bind(&listener, shown, &network, &limits).await;
-        let error = bound.unwrap_err().to_string();
+        let begun = Reception::begin(shown(&certificate, &private_key), Some(&clients));
+        let error = begun.unwrap_err().to_string();
         let named = format!("client CA file `{}`", ca_file.display());
         assert!(error.contains(&named), "{error}");
     }

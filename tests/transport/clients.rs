@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -14,8 +14,8 @@ use tokio_rustls::client::TlsStream;
 use crate::vault::{read_exactly, read_until, soon};
 
 /// An HTTP/1.1 client over TLS.
-pub(crate) struct Client {
-    stream: TlsStream<TcpStream>,
+pub(crate) struct Client<S = TcpStream> {
+    stream: TlsStream<S>,
     buffer: Vec<u8>,
 }
 
@@ -56,7 +56,17 @@ impl Client {
         config: Arc<ClientConfig>,
         name: &'static str,
     ) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
+        Self::over(TcpStream::connect(address).await?, config, name).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// Begins a handshake on a connection that is there.
+    pub(crate) async fn over(
+        stream: S,
+        config: Arc<ClientConfig>,
+        name: &'static str,
+    ) -> io::Result<Self> {
         let name = ServerName::try_from(name).unwrap();
         let stream = TlsConnector::from(config).connect(name, stream).await?;
         Ok(Self {
@@ -65,7 +75,7 @@ impl Client {
         })
     }
 
-    pub(crate) fn into_stream(self) -> TlsStream<TcpStream> {
+    pub(crate) fn into_stream(self) -> TlsStream<S> {
         self.stream
     }
 

@@ -9,8 +9,8 @@ use http::header::HeaderName;
 use http::{Request, Response, StatusCode};
 use portcullis::attributes::Connection;
 use portcullis::config::{
-    self, CertificateSource, ClientCertificates, Connect, Limits, Listener, Network,
-    VaultProperties,
+    self, Address, CertificateSource, ClientCertificates, Connect, Limits, Listener, Network,
+    TrustedPeers, UnixSocket, VaultProperties,
 };
 use portcullis::keyvault::{Authority, route};
 use portcullis::proxy::body::{BodyOutcome, RequestBody, ResponseBody};
@@ -18,10 +18,12 @@ use portcullis::proxy::connect::Ourselves;
 use portcullis::proxy::drain::{self, DrainTrigger};
 use portcullis::proxy::headers;
 use portcullis::proxy::host::{HostError, VaultTable};
-use portcullis::proxy::listen::{BoundListener, Drained, ListenEvent, Peer};
+use portcullis::proxy::listen::{BoundListener, Drained, ListenError, ListenEvent, Peer};
 use portcullis::proxy::upstream::{ForwardRequest, Upstream, UpstreamErrorKind};
 use portcullis::proxy::workers::Worker;
 use portcullis::secret::BearerToken;
+use portcullis::snapshot::Snapshot;
+use portcullis::tls::{Reception, ServerCertificate};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -59,6 +61,12 @@ pub(crate) struct Setup {
     pub(crate) rewrite_ids: bool,
     /// Whether clients are asked for a certificate of the world's authority, and must have one.
     pub(crate) clients: Option<Demand>,
+    /// Where it listens instead of on a port of this machine.
+    pub(crate) socket: Option<UnixSocket>,
+    /// Of which names a certificate must have one.
+    pub(crate) client_names: &'static [&'static str],
+    pub(crate) proxy_protocol_from: &'static [&'static str],
+    pub(crate) forwarded_headers_from: &'static [&'static str],
     pub(crate) network: Network,
     pub(crate) private_endpoint: Option<&'static str>,
 }
@@ -93,6 +101,10 @@ impl Default for Setup {
             connect: None,
             rewrite_ids: true,
             clients: None,
+            socket: None,
+            client_names: &[],
+            proxy_protocol_from: &[],
+            forwarded_headers_from: &[],
             network: Network::default(),
             private_endpoint: None,
         }
@@ -122,6 +134,8 @@ impl Setup {
 pub(crate) struct Notes {
     pub(crate) events: Vec<ListenEvent>,
     pub(crate) requests: usize,
+    /// Who sent each request.
+    pub(crate) peers: Vec<Arc<Peer>>,
     /// The connection of each request.
     pub(crate) connections: Vec<Connection>,
     /// Requests whose future was dropped before it had an answer.
@@ -150,9 +164,11 @@ impl World {
         let shown = shown(&certificate, &private_key);
         let listener = listener(&pki, &setup, certificate, private_key);
         let network = Arc::new(setup.network);
-        let bound = BoundListener::bind(&listener, shown.clone(), &network, &setup.limits);
-        let bound = bound.await.unwrap();
-        let address = bound.local_addr();
+        let bound = bind(&listener, shown.clone(), &network, &setup.limits).await;
+        let bound = bound.unwrap();
+        // Nobody asks where a Unix socket is.
+        let own = bound.local_addr();
+        let address = own.unwrap_or(([0, 0, 0, 0], 0).into());
         let (authority, connect) = whereabouts(setup.connect, vault.address, address).await;
         let ca_file = if setup.other_ca {
             let other = Pki::new();
@@ -168,7 +184,7 @@ impl World {
             ..vault_config(ca_file, setup.rewrite_ids)
         }];
         let notes = Notebook::default();
-        let own = Ourselves::new([address], [shown.clone()]);
+        let own = Ourselves::new(own, [shown.clone()]);
         let service = Arc::new(Service {
             table: VaultTable::new(&configured).unwrap(),
             upstream: Upstream::new(&configured[0], &setup.limits, own).unwrap(),
@@ -270,16 +286,43 @@ async fn detour(target: SocketAddr) -> SocketAddr {
     address
 }
 
+/// Binds a listener whose files stay as they are.
+pub(crate) async fn bind(
+    listener: &Listener,
+    certificate: Snapshot<ServerCertificate>,
+    network: &Arc<Network>,
+    limits: &Limits,
+) -> Result<BoundListener, ListenError> {
+    let reception = Reception::begin(certificate, listener.client_certificates.as_ref()).unwrap();
+    BoundListener::bind(listener, reception.config(), network, limits).await
+}
+
+fn ranges(texts: &[&str]) -> TrustedPeers {
+    let ranges: Vec<_> = texts.iter().map(|text| text.parse().unwrap()).collect();
+    ranges.into()
+}
+
 fn listener(pki: &Pki, setup: &Setup, certificate: PathBuf, private_key: PathBuf) -> Listener {
     Listener {
         name: "main".into(),
-        address: "127.0.0.1:0".parse().unwrap(),
+        address: match &setup.socket {
+            None => Address::Ip("127.0.0.1:0".parse().unwrap()),
+            Some(socket) => Address::Unix(socket.clone()),
+        },
+        proxy_protocol_from: ranges(setup.proxy_protocol_from),
+        forwarded_headers_from: ranges(setup.forwarded_headers_from),
         certificate: CertificateSource::Files {
             certificate,
             private_key,
         },
         client_certificates: setup.clients.map(|demand| ClientCertificates {
             ca_file: pki.ca_file(),
+            crl_file: None,
+            names: setup
+                .client_names
+                .iter()
+                .map(|name| name.parse().unwrap())
+                .collect(),
             required: demand == Demand::Required,
         }),
         private_link: setup.private_endpoint.is_some(),
@@ -334,6 +377,7 @@ impl Service {
         self.notes.send_modify(|notes| {
             notes.requests += 1;
             notes.connections.push(peer.connection.clone());
+            notes.peers.push(Arc::clone(&peer));
         });
         let path = request.uri().path_and_query().map(ToString::to_string);
         let late = path.as_deref() == Some(PANICS_LATE);

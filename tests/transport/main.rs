@@ -9,6 +9,7 @@
 mod answers;
 mod bodies;
 mod client_certificates;
+mod client_names;
 mod clients;
 #[path = "../support/dns.rs"]
 mod dns;
@@ -26,5 +27,7 @@ mod panics;
 #[path = "../support/permit.rs"]
 mod permit;
 mod pki;
+mod proxy_protocol;
+mod unix;
 mod upstream;
 mod vault;

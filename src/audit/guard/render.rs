@@ -105,7 +105,18 @@ fn put_client(line: &mut Object, client: &ClientFacts) {
     const CLIENT: &str = "client";
     let request_id = client.request_id.as_deref();
     line.cut((CLIENT, "listener"), Some(&client.listener), NAME_BYTES);
-    line.shown("ip", client.ip);
+    match client.ip {
+        Some(ip) => line.shown("ip", ip),
+        None => line.label("ip", None),
+    }
+    if let Some(via) = client.via {
+        line.shown("via", via);
+    }
+    if let Some(process) = client.process {
+        line.number("peer_uid", u64::from(process.uid));
+        line.number("peer_gid", u64::from(process.gid));
+        line.number("peer_pid", process.pid.and_then(|pid| pid.try_into().ok()));
+    }
     line.label("tls", client.tls);
     line.cut((CLIENT, "sni"), client.sni.as_deref(), FOREIGN_TEXT_BYTES);
     line.text("cert_sha256", client.certificate.as_deref());

@@ -2,6 +2,7 @@
 
 use crate::keyvault::{Operation, route};
 
+use super::super::ClientProcess;
 use super::*;
 
 const GUID: &str = "a1b2c3d4-0000-4000-8000-00000000000a";
@@ -146,20 +147,31 @@ fn a_token_is_named_by_an_hmac_that_changes_with_each_start() {
     assert_ne!(name, Stage::open(LONG).1.token_name("uti-1"));
 }
 
+/// A client of which as much is known as there can be.
+fn longest_client(text: &str) -> ClientFacts {
+    ClientFacts {
+        listener: text.into(),
+        ip: "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff".parse().ok(),
+        via: "2001:db8:bbbb:bbbb:cccc:dddd:eeee:ffff".parse().ok(),
+        process: Some(ClientProcess {
+            uid: u32::MAX,
+            gid: u32::MAX,
+            pid: Some(i32::MAX),
+        }),
+        tls: "1.3",
+        sni: Some(text.into()),
+        certificate: Some("f".repeat(64).into()),
+        user_agent: Some(text.into()),
+        request_id: Some(text.into()),
+    }
+}
+
 #[tokio::test]
 async fn the_longest_record_is_one_line_of_at_most_8_kib() {
     let (stage, log) = Stage::open(LONG);
     // What takes most room in JSON for each byte, and what breaks lines and terminals.
     let nasty = "\u{1}\"\\\r\n\u{1b}[2J\u{9b}ä".repeat(8000);
-    let facts = ClientFacts {
-        listener: nasty.as_str().into(),
-        ip: "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff".parse().unwrap(),
-        tls: "1.3",
-        sni: Some(nasty.as_str().into()),
-        certificate: Some("f".repeat(64).into()),
-        user_agent: Some(nasty.as_str().into()),
-        request_id: Some(nasty.as_str().into()),
-    };
+    let facts = longest_client(&nasty);
     let mut guard = full_guard(&log, &nasty, facts);
     guard.sub_reason("a_label_of_a_closed_enum_of_some_length");
     let scope = format!("/{}", "s\"\\".repeat(4000)).parse().unwrap();

@@ -133,6 +133,10 @@ fn system(root: &str) -> String {
 /// Writes the public CAs of this system and the one at `root` to `path`; the path as a word of a
 /// shell.
 fn write_bundle(root: &Path, path: &Path) -> Result<String, Failure> {
+    if !is_place_for_a_bundle(root, path) {
+        let told = "is not a file to write a bundle to; expected a new one, or a bundle to replace";
+        return Err(format!("`{}` {told}", path.display()).into());
+    }
     let public = rustls_native_certs::load_native_certs().certs;
     if public.is_empty() {
         return Err("this system has no public CAs to put into the bundle".into());
@@ -146,6 +150,18 @@ fn write_bundle(root: &Path, path: &Path) -> Result<String, Failure> {
     let failed = |error| format!("cannot write `{}`: {error}", path.display());
     place(path, text.as_bytes(), MODE_PUBLIC, Existing::Replace).map_err(failed)?;
     Ok(quoted(&fs::canonicalize(path)?))
+}
+
+/// Whether nothing is lost by a file in this place: not a device, not a link that somebody follows,
+/// and nothing of the CA whose root this is.
+fn is_place_for_a_bundle(root: &Path, path: &Path) -> bool {
+    let of_ca = root
+        .parent()
+        .is_some_and(|directory| CaFiles::of(directory).contain(path));
+    match fs::symlink_metadata(path) {
+        Ok(present) => present.is_file() && !of_ca,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound && !of_ca,
+    }
 }
 
 /// A path as one word of a shell, whatever is in it.

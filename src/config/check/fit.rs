@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -39,6 +40,7 @@ impl<'a> Check<'a> {
             let address = listener.get("address")?.as_str()?.parse().ok()?;
             Some((format!("/listener/{index}/address"), address))
         });
+        self.sockets();
         let admin = admin.map(|address| ("/admin/address".to_owned(), address));
         let all: Vec<(String, SocketAddr)> = listeners.chain(admin).collect();
         for (index, (pointer, address)) in all.iter().enumerate() {
@@ -46,6 +48,27 @@ impl<'a> Check<'a> {
             if let Some((first, _)) = earlier.find(|(_, other)| form::collide(*other, *address)) {
                 let text = address.to_string();
                 self.taken(pointer, &text, first, "expected another port");
+            }
+        }
+    }
+
+    /// No two listeners have one Unix socket.
+    fn sockets(&mut self) {
+        let mut seen: BTreeMap<PathBuf, String> = BTreeMap::new();
+        for (index, listener) in self.elements("/listener") {
+            let text = listener.get("address").and_then(Value::as_str);
+            let Some((text, path)) =
+                text.and_then(|text| Some((text, text.strip_prefix("unix:")?)))
+            else {
+                continue;
+            };
+            let pointer = format!("/listener/{index}/address");
+            match seen.get(&self.directory.join(path)) {
+                Some(first) => {
+                    let first = first.clone();
+                    self.taken(&pointer, text, &first, "expected another path");
+                }
+                None => drop(seen.insert(self.directory.join(path), pointer)),
             }
         }
     }

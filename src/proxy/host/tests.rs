@@ -48,10 +48,12 @@ fn table() -> VaultTable {
 fn peer(sni: Option<&str>) -> Peer {
     Peer {
         local_port: 8443,
+        via: None,
+        credentials: None,
         sni: sni.map(Into::into),
         connection: Connection {
             listener: "main".into(),
-            address: [127, 0, 0, 1].into(),
+            address: Some([127, 0, 0, 1].into()),
             protocol: "TLSv1.3",
             certificate: None,
             private_link: false,

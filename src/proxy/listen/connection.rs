@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,20 +17,23 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
-use tokio::net::TcpStream;
+use rustls::ServerConfig;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::handshakes::Handshakes;
+use super::origin::{Entrance, Origin};
 use super::place::Place;
+use super::socket::Stream;
 use super::{CloseReason, HandshakeFailure, ListenEvent, Peer};
 use crate::config::Limits;
 use crate::proxy::activity::{Activity, InFlight, Lapse, Watched};
 use crate::proxy::body::{Leftover, RelayError, RequestBody, ResponseBody};
 use crate::proxy::drain::Drain;
 use crate::proxy::gate::Gate;
-use crate::proxy::shares::Shares;
-use crate::tls::{self, UnreadableCertificate};
+use crate::proxy::shares::{Share, Shares};
+use crate::snapshot::Snapshot;
+use crate::tls;
 
 /// The smallest buffer hyper works with.
 const MIN_BUFFER_BYTES: usize = 8 * 1024;
@@ -43,12 +46,21 @@ const MAX_RESET_STREAMS: usize = 64;
 /// How long a connection that was told to end may take to say so.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
 
+/// A connection whose handshake is done.
+struct Received {
+    stream: TlsStream<Stream>,
+    peer: Peer,
+    /// Counts it among those of its address; what has no address is not counted.
+    share: Option<Share<IpAddr>>,
+}
+
 /// What the connections of one listener have in common.
 pub(super) struct Server {
-    place: Place,
+    entrance: Entrance,
+    place: Arc<Place>,
     port: u16,
     limits: Limits,
-    acceptor: TlsAcceptor,
+    tls: Snapshot<ServerConfig>,
     handshakes: Arc<Handshakes>,
     /// How many connections each client has.
     clients: Arc<Shares<IpAddr>>,
@@ -57,7 +69,13 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(place: Place, port: u16, limits: Limits, acceptor: TlsAcceptor) -> Self {
+    pub(super) fn new(
+        entrance: Entrance,
+        place: Place,
+        port: u16,
+        limits: Limits,
+        tls: Snapshot<ServerConfig>,
+    ) -> Self {
         let max_header_bytes = usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX);
         let mut http1 = http1::Builder::new();
         http1
@@ -79,12 +97,13 @@ impl Server {
             .keep_alive_interval(limits.idle_timeout)
             .keep_alive_timeout(limits.handshake_timeout);
         Self {
-            place,
+            entrance,
+            place: Arc::new(place),
             port,
             handshakes: Arc::new(Handshakes::new(limits.max_connections.div_ceil(2))),
             clients: Arc::new(Shares::new(limits.max_connections_per_address)),
             limits,
-            acceptor,
+            tls,
             http1,
             http2,
         }
@@ -97,8 +116,7 @@ impl Server {
     /// Serves one connection to its end.
     pub(super) async fn run<S, A, E>(
         self: Arc<Self>,
-        stream: TcpStream,
-        address: SocketAddr,
+        stream: Stream,
         service: S,
         on_event: E,
         drain: Drain,
@@ -107,40 +125,25 @@ impl Server {
         A: Future<Output = Response<ResponseBody>> + Send + 'static,
         E: Fn(ListenEvent) + Clone + Send + Sync + 'static,
     {
-        let Some(_share) = self.clients.take(network(address.ip())) else {
-            on_event(ListenEvent::Refused);
-            return;
-        };
-        // Small answers should not wait for more to come. A failure costs speed only.
-        let _slower = stream.set_nodelay(true);
-        let handshake = self.acceptor.accept(stream);
-        let mut place = self.handshakes.begin();
         let mut waiting = drain.clone();
-        let stream = tokio::select! {
+        let mut place = self.handshakes.begin();
+        let failed = |failure| Err(ListenEvent::HandshakeFailed(failure));
+        let received = tokio::select! {
             // Nobody's request is lost by ending a handshake.
             () = waiting.started() => return,
-            () = place.gave_way() => {
-                on_event(ListenEvent::HandshakeFailed(HandshakeFailure::GaveWay));
-                return;
-            }
-            outcome = tokio::time::timeout(self.limits.handshake_timeout, handshake) => {
-                match outcome.map_err(|_| HandshakeFailure::Timeout) {
-                    Ok(Ok(stream)) => stream,
-                    Ok(Err(cause)) => {
-                        on_event(ListenEvent::HandshakeFailed(classify(&cause)));
-                        return;
-                    }
-                    Err(timeout) => {
-                        on_event(ListenEvent::HandshakeFailed(timeout));
-                        return;
-                    }
-                }
+            () = place.gave_way() => failed(HandshakeFailure::GaveWay),
+            outcome = tokio::time::timeout(self.limits.handshake_timeout, self.receive(stream)) => {
+                outcome.unwrap_or_else(|_| failed(HandshakeFailure::Timeout))
             }
         };
         drop(place);
-        let Ok(peer) = self.peer(&stream, address) else {
-            on_event(ListenEvent::HandshakeFailed(HandshakeFailure::Certificate));
-            return;
+        let Received {
+            stream,
+            peer,
+            share: _held,
+        } = match received {
+            Ok(received) => received,
+            Err(why_not) => return on_event(why_not),
         };
         let mut open = Open::new(on_event);
         open.reason = self
@@ -148,29 +151,47 @@ impl Server {
             .await;
     }
 
+    /// Everything before the first request: who connects, and the TLS handshake.
+    async fn receive(&self, mut stream: Stream) -> Result<Received, ListenEvent> {
+        let failed = ListenEvent::HandshakeFailed;
+        let origin = self.entrance.admit(&mut stream).await.map_err(failed)?;
+        let share = origin
+            .address
+            .map(|address| self.clients.take(network(address)));
+        let share = share.map(|share| share.ok_or(ListenEvent::Refused));
+        let share = share.transpose()?;
+        let acceptor = TlsAcceptor::from(self.tls.load());
+        let handshake = acceptor.accept(stream).await;
+        let stream = handshake.map_err(|cause| failed(classify(&cause)))?;
+        let peer = self.peer(&stream, origin).map_err(failed)?;
+        Ok(Received {
+            stream,
+            peer,
+            share,
+        })
+    }
+
     /// Who is on the other end, for as long as the connection lasts.
-    fn peer(
-        &self,
-        stream: &TlsStream<TcpStream>,
-        address: SocketAddr,
-    ) -> Result<Peer, UnreadableCertificate> {
+    fn peer(&self, stream: &TlsStream<Stream>, origin: Origin) -> Result<Peer, HandshakeFailure> {
         let (_, session) = stream.get_ref();
         let leaf = session.peer_certificates().and_then(<[_]>::first);
-        let certificate = leaf.map(|leaf| tls::client_certificate(leaf)).transpose()?;
+        let certificate = leaf
+            .map(|leaf| tls::client_certificate(leaf))
+            .transpose()
+            .map_err(|_unreadable| HandshakeFailure::Certificate)?;
+        let protocol = protocol(session.protocol_version());
         Ok(Peer {
             local_port: self.port,
+            via: origin.via,
+            credentials: origin.credentials,
             sni: session.server_name().map(Into::into),
-            connection: self.place.connection(
-                address.ip(),
-                protocol(session.protocol_version()),
-                certificate,
-            ),
+            connection: self.place.connection(origin.address, protocol, certificate),
         })
     }
 
     async fn converse<S, A, E>(
         &self,
-        stream: TlsStream<TcpStream>,
+        stream: TlsStream<Stream>,
         peer: Peer,
         service: S,
         on_event: &E,
@@ -187,8 +208,15 @@ impl Server {
         let activity = Activity::new(&self.limits);
         let answering = activity.clone();
         let limits = self.limits.clone();
-        let answer =
-            service_fn(move |request| answer(&service, &peer, request, &limits, answering.begin()));
+        let speaks_for_others = self.place.believes(&peer);
+        let place = speaks_for_others.then(|| Arc::clone(&self.place));
+        let answer = service_fn(move |request: Request<Incoming>| {
+            let peer = match &place {
+                None => Arc::clone(&peer),
+                Some(place) => place.behind(&peer, request.headers()),
+            };
+            answer(&service, peer, request, &limits, answering.begin())
+        });
         let io = Watched {
             inner: stream,
             activity: activity.clone(),
@@ -235,7 +263,7 @@ impl<E: Fn(ListenEvent)> Drop for Open<E> {
 /// Has `service` answer one request.
 fn answer<S, A>(
     service: &S,
-    peer: &Arc<Peer>,
+    peer: Arc<Peer>,
     request: Request<Incoming>,
     limits: &Limits,
     in_flight: Arc<InFlight>,
@@ -254,7 +282,7 @@ where
     };
     let body_in_flight = in_flight.clone();
     let request = request.map(|body| RequestBody::arriving(body, limits, leftover, body_in_flight));
-    let answer = service(peer.clone(), request);
+    let answer = service(peer, request);
     async move {
         let mut response = answer.await;
         if last {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use http::header::{HeaderMap, HeaderName, USER_AGENT};
 
 use crate::assignments::store::InForce;
-use crate::audit::{ClientFacts, KvError, NearestMiss, PolicyFacts, UpstreamAnswer};
+use crate::audit::{ClientFacts, ClientProcess, KvError, NearestMiss, PolicyFacts, UpstreamAnswer};
 use crate::proxy::listen::Peer;
 use crate::proxy::upstream::ForwardedResponse;
 use crate::rbac::{Denial, Permit};
@@ -20,6 +20,12 @@ pub(super) fn client(peer: &Peer, headers: &HeaderMap) -> ClientFacts {
     ClientFacts {
         listener: Arc::clone(&connection.listener),
         ip: connection.address,
+        via: peer.via,
+        process: peer.credentials.map(|process| ClientProcess {
+            uid: process.uid,
+            gid: process.gid,
+            pid: process.pid,
+        }),
         // Records had the bare number before conditions asked.
         tls: connection.protocol.trim_start_matches("TLSv"),
         sni: peer.sni.clone(),

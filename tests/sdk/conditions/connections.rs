@@ -75,6 +75,8 @@ impl Workloads {
         let ca_file = settings.directory.join("workloads.pem");
         fs::write(&ca_file, self.0.pem()).unwrap();
         settings.client_certificates = Some(ClientCertificates {
+            crl_file: None,
+            names: [].into(),
             ca_file,
             required: false,
         });
