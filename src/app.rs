@@ -127,8 +127,7 @@ impl App {
     /// [`StartError`] for what no waiting will mend.
     pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new(&Names::from(&config), clock.now())?);
-        let counted = Arc::clone(&metrics);
-        let audit = AuditLog::open(&config.audit, move |event| counted.audit(event))?;
+        let audit = audit(&config, Arc::clone(&metrics))?;
         let authenticator = Arc::new(authenticator(&config, &clock, &metrics)?);
         let scopes = config.vaults.iter().map(vault_scope).collect();
         let (publisher, assignments) = store::store(scopes, config.assignments.max_staleness);
@@ -289,6 +288,10 @@ fn administer(
         drain: trigger,
         task,
     }
+}
+
+fn audit(config: &Config, metrics: Arc<Metrics>) -> Result<AuditLog, AuditError> {
+    AuditLog::open(&config.audit, move |event| metrics.audit(event))
 }
 
 fn authenticator(

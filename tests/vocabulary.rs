@@ -275,6 +275,27 @@ fn groups_that_the_token_does_not_tell_are_missing_not_none() {
 }
 
 #[test]
+fn a_client_without_an_address_has_none_in_any_range() {
+    let request = (
+        OperationKind::SecretGet,
+        DataAction::SecretsGetSecret,
+        false,
+    );
+    let mut world = World::new();
+    let of_address = [Known::ClientAddress, Known::ClientRanges, Known::Subnet];
+    for known in of_address {
+        assert!(found(&world, request, &attribute(known)).is_some());
+    }
+    // A process on this machine.
+    world.blank.connection.address = None;
+    world.blank.connection.ranges = Vec::new();
+    world.blank.connection.subnet = None;
+    for known in of_address {
+        assert_eq!(found(&world, request, &attribute(known)), None, "{known}");
+    }
+}
+
+#[test]
 fn a_property_has_the_same_type_wherever_it_occurs() {
     for &one in Known::ALL {
         for &other in Known::ALL {

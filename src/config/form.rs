@@ -92,6 +92,18 @@ pub(super) fn range(text: &str) -> Result<IpNet, String> {
     }
 }
 
+/// A range of peers that are believed about others.
+pub(super) fn believed(text: &str) -> Result<IpNet, String> {
+    let range = range(text)?;
+    // SECURITY: of everybody each client is one, and would be believed about itself.
+    if range.prefix_len() == 0 {
+        return Err(
+            "expected the addresses of your own proxies, which are not all there are".into(),
+        );
+    }
+    Ok(range)
+}
+
 /// The resource id of a subnet.
 pub(super) fn subnet(text: &str) -> Result<Arc<str>, String> {
     network_resource(text, "virtualNetworks/{name}/subnets/{name}")

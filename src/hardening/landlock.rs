@@ -33,21 +33,20 @@ fn restrict(places: &Places) -> Result<RulesetStatus, RulesetError> {
         // A place that is not there yet cannot be allowed, and is none.
         .add_rules(path_beneath_rules(&places.read, read))?
         .add_rules(path_beneath_rules(&places.write, read | of_records()))?
-        .add_rules(path_beneath_rules(&places.sockets, of_sockets()))?
+        .add_rules(path_beneath_rules(&places.sockets, read | of_sockets()))?
         .add_rules(places.bind.iter().map(port(AccessNet::BindTcp)))?
         .add_rules(places.connect.iter().map(port(AccessNet::ConnectTcp)))?
         .restrict_self()?;
     Ok(status.ruleset)
 }
 
-/// A socket is made, and removed in the end, or at the start if it was left behind; who does so
-/// has the directory open.
-fn of_sockets() -> BitFlags<AccessFs> {
-    AccessFs::ReadDir | AccessFs::MakeSock | AccessFs::RemoveFile
-}
-
 /// What happens to the file of decision records: it is begun, written, cut where a line was broken
 /// off, renamed and in the end removed.
 fn of_records() -> BitFlags<AccessFs> {
     AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile
+}
+
+/// A Unix socket is made in place of one that was left behind, and removed in the end.
+fn of_sockets() -> BitFlags<AccessFs> {
+    AccessFs::MakeSock | AccessFs::RemoveFile
 }

@@ -41,7 +41,7 @@ pub(super) struct Places {
     pub(super) read: BTreeSet<PathBuf>,
     /// Directories in which files are made, renamed and removed, and files that are written.
     pub(super) write: BTreeSet<PathBuf>,
-    /// Directories in which sockets are made and removed.
+    /// Directories in which Unix sockets are made and removed.
     pub(super) sockets: BTreeSet<PathBuf>,
     /// Ports; 0 is one that the system chooses.
     pub(super) bind: BTreeSet<u16>,
@@ -86,8 +86,8 @@ impl Places {
             CertificateSource::Ca(directory) => self.named(directory),
         }
         if let Some(clients) = &listener.client_certificates {
-            let files = std::iter::once(&clients.ca_file).chain(&clients.crl_file);
-            files.for_each(|path| self.named(path));
+            self.named(&clients.ca_file);
+            clients.crl_file.iter().for_each(|path| self.named(path));
         }
         match &listener.address {
             Address::Ip(address) => {

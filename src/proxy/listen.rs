@@ -113,6 +113,12 @@ pub enum ListenEvent {
     RequestRefused(HeadDefect),
 }
 
+impl From<HandshakeFailure> for ListenEvent {
+    fn from(failure: HandshakeFailure) -> Self {
+        Self::HandshakeFailed(failure)
+    }
+}
+
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseReason {

@@ -195,6 +195,13 @@ async fn a_proxy_with_a_ca_issues_its_certificate_and_renews_it_in_time() {
     );
     let week = (world.clock.now() + 7 * DAY).duration_since(SystemTime::UNIX_EPOCH);
     assert_eq!(ends, week.unwrap().as_secs_f64());
+    let series = "portcullis_tls_issuing_ca_not_after_timestamp_seconds";
+    let metrics = gate.administration.metrics().await;
+    let ca_ends = (world.clock.now() + 3650 * DAY).duration_since(SystemTime::UNIX_EPOCH);
+    assert_eq!(
+        metrics[&format!(r#"{series}{{listener="main"}}"#)],
+        ca_ends.unwrap().as_secs_f64()
+    );
     let mut old = connect(&gate, trusting(&world)).await.unwrap();
     let token = world.token(people::SECRETS_USER);
     assert_eq!(asks(&mut old, &gate, &token).await, "http/1.1 200 ok");

@@ -163,6 +163,32 @@ async fn a_header_that_does_not_come_is_not_waited_for_forever() {
     world.event(gone).await;
 }
 
+#[tokio::test]
+async fn connections_are_counted_for_the_clients_and_not_for_the_load_balancer() {
+    let world = setup()
+        .limits(|limits| limits.max_connections_per_address = 1)
+        .start()
+        .await;
+    let connect = async |first: &[u8]| {
+        let mut stream = TcpStream::connect(world.address).await.unwrap();
+        stream.write_all(first).await.unwrap();
+        soon(Client::over(stream, world.pki.client(&["http/1.1"]), OWN)).await
+    };
+    let other = b"PROXY TCP4 192.0.2.8 10.0.0.1 50000 443\r\n";
+    let (first, second) = (connect(V1).await, connect(other).await);
+    assert!(first.is_ok() && second.is_ok());
+    // In whatever version it is said.
+    assert!(connect(V2).await.is_err());
+    world.event(ListenEvent::Refused).await;
+    drop(first);
+    let freed = |events: &[ListenEvent]| {
+        let closed = |event: &&ListenEvent| matches!(event, ListenEvent::Closed(_));
+        events.iter().filter(closed).count() == 1
+    };
+    world.noted(|notes| freed(&notes.events)).await;
+    assert!(connect(V2).await.is_ok());
+}
+
 /// Asks with these header lines on a connection of its own.
 async fn asked(world: &World, first: &[u8], lines: &str) -> std::sync::Arc<Peer> {
     let mut stream = TcpStream::connect(world.address).await.unwrap();

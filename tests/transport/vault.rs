@@ -198,13 +198,7 @@ async fn serve(mut stream: TlsStream<TcpStream>, counters: &Counters, script: &S
 async fn write(stream: &mut TlsStream<TcpStream>, reply: Reply) -> bool {
     match reply {
         Reply::Keep(bytes) => put(stream, &bytes).await,
-        Reply::After(sign, bytes) => {
-            let mut gone = [0; 1];
-            tokio::select! {
-                () = sign.notified() => put(stream, &bytes).await,
-                _ = stream.read(&mut gone) => false,
-            }
-        }
+        Reply::After(sign, bytes) => after(stream, &sign, &bytes).await,
         Reply::Endless(first, rest) => endless(stream, &first, &rest).await,
         Reply::Reset(bytes) => {
             put(stream, &bytes).await;
@@ -213,7 +207,7 @@ async fn write(stream: &mut TlsStream<TcpStream>, reply: Reply) -> bool {
         Reply::Unasked(bytes, sign, unasked, done) => {
             put(stream, &bytes).await;
             sign.notified().await;
-            let open = speak_unasked(stream, &unasked).await;
+            let open = write_unasked(stream, &unasked).await;
             done.notify_one();
             open
         }
@@ -234,17 +228,28 @@ async fn write(stream: &mut TlsStream<TcpStream>, reply: Reply) -> bool {
     }
 }
 
+async fn write_unasked(stream: &mut TlsStream<TcpStream>, unasked: &[u8]) -> bool {
+    if unasked.is_empty() {
+        return reset(stream);
+    }
+    put(stream, unasked).await
+}
+
+/// Writes this when the sign is given, unless the other side goes away before.
+async fn after(stream: &mut TlsStream<TcpStream>, sign: &Notify, bytes: &[u8]) -> bool {
+    let mut gone = [0; 1];
+    tokio::select! {
+        () = sign.notified() => put(stream, bytes).await,
+        _ = stream.read(&mut gone) => false,
+    }
+}
+
 async fn endless(stream: &mut TlsStream<TcpStream>, first: &[u8], rest: &[u8]) -> bool {
     let mut more = put(stream, first).await;
     while more {
         more = put(stream, rest).await;
     }
     false
-}
-
-/// With nothing to say, the connection is reset.
-async fn speak_unasked(stream: &mut TlsStream<TcpStream>, bytes: &[u8]) -> bool {
-    put(stream, bytes).await && !bytes.is_empty() || reset(stream)
 }
 
 /// Has the connection end by a reset when it is dropped.

@@ -296,7 +296,9 @@ fn records() -> Result<(), Failure> {
     let _entered = runtime.enter();
     let client = ClientFacts {
         listener: "main".into(),
-        ip: Ipv4Addr::LOCALHOST.into(),
+        ip: Some(Ipv4Addr::LOCALHOST.into()),
+        via: None,
+        process: None,
         tls: "1.3",
         sni: Some("kv-payments-prod.vault.azure.net".into()),
         certificate: None,

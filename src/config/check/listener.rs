@@ -11,9 +11,10 @@ impl Check<'_> {
         let name = self.read(at, "name", raw.name.as_deref(), form::name);
         let address = self.place(at, &raw);
         let proxies = &raw.proxy_protocol_from;
-        let proxy_protocol_from = self.list(at, "proxy_protocol_from", proxies, form::range);
+        let proxy_protocol_from = self.list(at, "proxy_protocol_from", proxies, form::believed);
         let proxies = &raw.forwarded_headers_from;
-        let forwarded_headers_from = self.list(at, "forwarded_headers_from", proxies, form::range);
+        let forwarded_headers_from =
+            self.list(at, "forwarded_headers_from", proxies, form::believed);
         let client_certificates = self.client_certificates(at, &raw);
         let files = (raw.certificate_file, raw.private_key_file);
         let certificate = self.certificate(at, files, raw.ca_directory);

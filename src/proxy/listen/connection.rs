@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -22,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::handshakes::Handshakes;
-use super::origin::{Entrance, Origin};
+use super::origin::{self, Entrance, Holder, Origin};
 use super::place::Place;
 use super::socket::Stream;
 use super::{CloseReason, HandshakeFailure, ListenEvent, Peer};
@@ -46,14 +45,6 @@ const MAX_RESET_STREAMS: usize = 64;
 /// How long a connection that was told to end may take to say so.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
 
-/// A connection whose handshake is done.
-struct Received {
-    stream: TlsStream<Stream>,
-    peer: Peer,
-    /// Counts it among those of its address; what has no address is not counted.
-    share: Option<Share<IpAddr>>,
-}
-
 /// What the connections of one listener have in common.
 pub(super) struct Server {
     entrance: Entrance,
@@ -63,7 +54,7 @@ pub(super) struct Server {
     tls: Snapshot<ServerConfig>,
     handshakes: Arc<Handshakes>,
     /// How many connections each client has.
-    clients: Arc<Shares<IpAddr>>,
+    clients: Arc<Shares<Holder>>,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
 }
@@ -125,50 +116,61 @@ impl Server {
         A: Future<Output = Response<ResponseBody>> + Send + 'static,
         E: Fn(ListenEvent) + Clone + Send + Sync + 'static,
     {
-        let mut waiting = drain.clone();
+        let known = match self.greet(&stream) {
+            Ok(known) => known,
+            Err(event) => return on_event(event),
+        };
         let mut place = self.handshakes.begin();
-        let failed = |failure| Err(ListenEvent::HandshakeFailed(failure));
-        let received = tokio::select! {
+        let mut waiting = drain.clone();
+        let (stream, peer, _known) = tokio::select! {
             // Nobody's request is lost by ending a handshake.
             () = waiting.started() => return,
-            () = place.gave_way() => failed(HandshakeFailure::GaveWay),
-            outcome = tokio::time::timeout(self.limits.handshake_timeout, self.receive(stream)) => {
-                outcome.unwrap_or_else(|_| failed(HandshakeFailure::Timeout))
-            }
+            () = place.gave_way() => return on_event(HandshakeFailure::GaveWay.into()),
+            outcome = tokio::time::timeout(
+                self.limits.handshake_timeout,
+                self.receive(stream, known),
+            ) => match outcome.unwrap_or_else(|_late| Err(HandshakeFailure::Timeout.into())) {
+                Ok(received) => received,
+                Err(event) => return on_event(event),
+            },
         };
         drop(place);
-        let Received {
-            stream,
-            peer,
-            share: _held,
-        } = match received {
-            Ok(received) => received,
-            Err(why_not) => return on_event(why_not),
-        };
         let mut open = Open::new(on_event);
         open.reason = self
             .converse(stream, peer, service, &open.on_event, drain)
             .await;
     }
 
+    /// What is known without reading a byte; nothing of who is announced by a load balancer.
+    fn greet(&self, stream: &Stream) -> Result<Option<Known>, ListenEvent> {
+        let origin = self.entrance.at_once(stream)?;
+        origin.map(|origin| self.admit(origin)).transpose()
+    }
+
+    fn admit(&self, origin: Origin) -> Result<Known, ListenEvent> {
+        let share = self.clients.take(origin.holder());
+        let share = share.ok_or(ListenEvent::Refused)?;
+        Ok(Known {
+            origin,
+            _share: share,
+        })
+    }
+
     /// Everything before the first request: who connects, and the TLS handshake.
-    async fn receive(&self, mut stream: Stream) -> Result<Received, ListenEvent> {
-        let failed = ListenEvent::HandshakeFailed;
-        let origin = self.entrance.admit(&mut stream).await.map_err(failed)?;
-        let share = origin
-            .address
-            .map(|address| self.clients.take(network(address)));
-        let share = share.map(|share| share.ok_or(ListenEvent::Refused));
-        let share = share.transpose()?;
+    async fn receive(
+        &self,
+        mut stream: Stream,
+        known: Option<Known>,
+    ) -> Result<(TlsStream<Stream>, Peer, Known), ListenEvent> {
+        let known = match known {
+            Some(known) => known,
+            None => self.admit(origin::announced(&mut stream).await?)?,
+        };
         let acceptor = TlsAcceptor::from(self.tls.load());
         let handshake = acceptor.accept(stream).await;
-        let stream = handshake.map_err(|cause| failed(classify(&cause)))?;
-        let peer = self.peer(&stream, origin).map_err(failed)?;
-        Ok(Received {
-            stream,
-            peer,
-            share,
-        })
+        let stream = handshake.map_err(|cause| classify(&cause))?;
+        let peer = self.peer(&stream, known.origin)?;
+        Ok((stream, peer, known))
     }
 
     /// Who is on the other end, for as long as the connection lasts.
@@ -236,6 +238,12 @@ impl Server {
         let connection = self.http1.serve_connection(io, answer);
         drive(connection, &activity, drain).await
     }
+}
+
+/// Who connects, and the share of connections that is held for it.
+struct Known {
+    origin: Origin,
+    _share: Share<Holder>,
 }
 
 /// An open connection: one event when it begins, one when it is gone, however it goes.
@@ -360,17 +368,6 @@ async fn drive<C: GracefulConnection>(
     }
 }
 
-/// Whose connections count together: an IPv6 client has a network of addresses for itself.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-    }
-}
-
 const fn reason<E>(outcome: &Result<(), E>) -> CloseReason {
     match outcome {
         Ok(()) => CloseReason::Ended,
@@ -401,18 +398,5 @@ fn classify(cause: &io::Error) -> HandshakeFailure {
             HandshakeFailure::Incompatible
         }
         Some(_) => HandshakeFailure::Protocol,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn clients_are_counted_by_address_or_by_network() {
-        let counted = |text: &str| network(text.parse().unwrap()).to_string();
-        assert_eq!(counted("192.0.2.7"), "192.0.2.7");
-        assert_eq!(counted("::ffff:192.0.2.7"), "192.0.2.7");
-        assert_eq!(counted("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
     }
 }

@@ -1,6 +1,6 @@
 //! Who is on the other end of a socket, before it has said anything of its own.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
@@ -30,6 +30,15 @@ pub(super) struct Origin {
     pub(super) credentials: Option<Credentials>,
 }
 
+/// Whose connections count together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Holder {
+    Address(Ipv4Addr),
+    /// The first 64 bits of an IPv6 address.
+    Network([u16; 4]),
+    User(Option<u32>),
+}
+
 impl Entrance {
     pub(super) fn of(listener: &Listener) -> Self {
         Self {
@@ -41,26 +50,13 @@ impl Entrance {
         }
     }
 
-    /// Learns where a connection comes from, of which nothing is read but a header of the PROXY
-    /// protocol.
-    pub(super) async fn admit(&self, stream: &mut Stream) -> Result<Origin, HandshakeFailure> {
+    /// Where a connection comes from, as the socket tells it; `None` if the peer has yet to announce
+    /// for whom it speaks.
+    pub(super) fn at_once(&self, stream: &Stream) -> Result<Option<Origin>, HandshakeFailure> {
         match stream {
-            Stream::Unix(stream) => self.process(stream),
-            Stream::Tcp(_, address) => {
-                let peer = address.ip();
-                // Nobody is on most lists.
-                if !self.proxies.contain(peer) {
-                    return Ok(Origin::at(peer));
-                }
-                let header = read_header(stream).await?;
-                Ok(match header.source {
-                    None => Origin::at(peer),
-                    Some(client) => Origin {
-                        via: Some(peer.to_canonical()),
-                        ..Origin::at(client.ip())
-                    },
-                })
-            }
+            Stream::Unix(stream) => self.process(stream).map(Some),
+            Stream::Tcp(_, address) if self.proxies.contain(address.ip()) => Ok(None),
+            Stream::Tcp(_, address) => Ok(Some(Origin::at(address.ip()))),
         }
     }
 
@@ -97,9 +93,38 @@ impl Origin {
             credentials: None,
         }
     }
+
+    /// Whose connections count together with this one.
+    pub(super) fn holder(&self) -> Holder {
+        match (self.address, self.credentials) {
+            (Some(IpAddr::V4(address)), _) => Holder::Address(address),
+            // An IPv6 client has a network of addresses for itself.
+            (Some(IpAddr::V6(address)), _) => {
+                let [a, b, c, d, ..] = address.segments();
+                Holder::Network([a, b, c, d])
+            }
+            (None, credentials) => Holder::User(credentials.map(|process| process.uid)),
+        }
+    }
 }
 
-/// Reads a header, and not one byte of what follows it.
+/// Reads for whom a load balancer speaks, and not one byte of what follows.
+pub(super) async fn announced(stream: &mut Stream) -> Result<Origin, HandshakeFailure> {
+    let peer = match stream {
+        Stream::Tcp(_, address) => address.ip(),
+        Stream::Unix(_) => return Err(HandshakeFailure::PeerCredentials),
+    };
+    let header = read_header(stream).await?;
+    Ok(match header.source {
+        None => Origin::at(peer),
+        Some(client) => Origin {
+            via: Some(peer.to_canonical()),
+            ..Origin::at(client.ip())
+        },
+    })
+}
+
+/// Reads a header and no more.
 async fn read_header(stream: &mut Stream) -> Result<Header, HandshakeFailure> {
     let mut bytes = Vec::with_capacity(HEADER_BYTES);
     loop {
@@ -117,5 +142,19 @@ async fn read_header(stream: &mut Stream) -> Result<Header, HandshakeFailure> {
         if read.unwrap_or(0) == 0 {
             return Err(HandshakeFailure::Disconnected);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_counted_by_address_or_by_network() {
+        let counted = |text: &str| Origin::at(text.parse().unwrap()).holder();
+        assert_eq!(counted("192.0.2.7"), Holder::Address([192, 0, 2, 7].into()));
+        assert_eq!(counted("::ffff:192.0.2.7"), counted("192.0.2.7"));
+        let network = Holder::Network([0x2001, 0xdb8, 1, 2]);
+        assert_eq!(counted("2001:db8:1:2:3:4:5:6"), network);
     }
 }

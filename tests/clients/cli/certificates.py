@@ -1,17 +1,16 @@
 """Every command on certificates, and the key and secret behind one."""
 
 import base64
-import datetime
 import json
 import pathlib
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs12
-from cryptography.x509.oid import NameOID
 
-DAY = datetime.timedelta(days=1)
+from harness.x509 import authority, der, sign
+
+from lifecycle import deleted_and_brought_back
 
 
 def policy(subject, issuer="Self", **more):
@@ -61,7 +60,7 @@ def key_and_secret(suite):
     shown = suite.ask("keyvault certificate show", "-n", "first")
     secret = suite.drive("keyvault secret show", "--id", shown["sid"], variant="of a certificate")
     key, certificate, _ = pkcs12.load_key_and_certificates(base64.b64decode(secret["value"]), None)
-    suite.check(_der(certificate) == base64.b64decode(shown["cer"]), "the certificate")
+    suite.check(der(certificate) == base64.b64decode(shown["cer"]), "the certificate")
     suite.check(key.public_key() == certificate.public_key(), "and its key")
     file = pathlib.Path(suite.file("first.pfx"))
     suite.drive("keyvault secret download", "-n", "first", "--file", str(file), "--encoding",
@@ -78,7 +77,7 @@ def download(suite):
         file = pathlib.Path(suite.file(f"first.{form}"))
         suite.drive("keyvault certificate download", "-n", "first", "--file", str(file),
                     "--encoding", form, variant=form)
-        suite.check(_der(load(file.read_bytes())) == base64.b64decode(shown["cer"]), "the same")
+        suite.check(der(load(file.read_bytes())) == base64.b64decode(shown["cer"]), "the same")
 
 
 def lists(suite):
@@ -110,19 +109,19 @@ def merge(suite):
                       policy("merge.example.com", "Unknown"))
     request = x509.load_der_x509_csr(base64.b64decode(began["csr"]))
     suite.check(request.is_signature_valid, "a request that its key signed")
-    authority, issuer = _certificate("Test CA")
-    signed = _sign(request.subject, request.public_key(), issuer.subject, authority)
+    ca_key, issuer = authority("Test CA")
+    signed = sign(request.subject, request.public_key(), issuer.subject, ca_key)
     file = pathlib.Path(suite.file("merged.pem"))
     file.write_bytes(issuer.public_bytes(serialization.Encoding.PEM))
     suite.drive("keyvault certificate pending merge", "-n", "merged", "--file", str(file),
                 variant="a certificate of another key", expect=1)
     file.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
     merged = suite.drive("keyvault certificate pending merge", "-n", "merged", "--file", str(file))
-    suite.check(base64.b64decode(merged["cer"]) == _der(signed), "what was merged")
+    suite.check(base64.b64decode(merged["cer"]) == der(signed), "what was merged")
 
 
 def imports(suite):
-    key, certificate = _certificate("imported.example.com")
+    key, certificate = authority("imported.example.com")
     for password in (None, "of the file"):
         how = serialization.NoEncryption() if password is None else \
             serialization.BestAvailableEncryption(password.encode())
@@ -132,7 +131,7 @@ def imports(suite):
         given = suite.drive("keyvault certificate import", "-n", variant.replace(" ", "-"),
                             "--file", str(file), *(("--password", password) if password else ()),
                             variant=variant)
-        suite.check(base64.b64decode(given["cer"]) == _der(certificate), "the certificate")
+        suite.check(base64.b64decode(given["cer"]) == der(certificate), "the certificate")
     file = pathlib.Path(suite.file("imported.pem"))
     file.write_bytes(key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
@@ -142,28 +141,15 @@ def imports(suite):
     suite.drive("keyvault certificate import", *which, variant="PEM without a policy", expect=1)
     given = suite.drive("keyvault certificate import", *which, "--policy",
                         json.dumps({"issuerParameters": {"name": "Unknown"}}), variant="PEM")
-    suite.check(base64.b64decode(given["cer"]) == _der(certificate), "the certificate")
+    suite.check(base64.b64decode(given["cer"]) == der(certificate), "the certificate")
 
 
 def life_cycle(suite):
-    backup = suite.file("certificate.backup")
     suite.ask("keyvault certificate create", "-n", "mortal-cert", "--policy",
               policy("mortal.example.com"))
     made = suite.ask("keyvault certificate show", "-n", "mortal-cert")
-    suite.drive("keyvault certificate backup", "-n", "mortal-cert", "--file", backup)
-    gone = suite.drive("keyvault certificate delete", "-n", "mortal-cert")
-    suite.check(gone["recoveryId"] == suite.id("deletedcertificates/mortal-cert"),
-                "a link of this host")
-    deleted = suite.drive("keyvault certificate show-deleted", "-n", "mortal-cert")
-    suite.check(deleted["scheduledPurgeDate"], "the deleted certificate")
-    listed = suite.drive("keyvault certificate list-deleted")
-    suite.check("mortal-cert" in [each["name"] for each in listed], "among the deleted")
-    back = suite.drive("keyvault certificate recover", "-n", "mortal-cert")
-    suite.check(back["cer"] == made["cer"], "recovered")
-    suite.ask("keyvault certificate delete", "-n", "mortal-cert")
-    suite.drive("keyvault certificate purge", "-n", "mortal-cert")
-    restored = suite.drive("keyvault certificate restore", "--file", backup)
-    suite.check(restored["cer"] == made["cer"], "restored")
+    back, restored = deleted_and_brought_back(suite, "certificate", "mortal-cert")
+    suite.check(back["cer"] == restored["cer"] == made["cer"], "the same certificate")
 
 
 def issuers(suite):
@@ -198,25 +184,6 @@ def contacts(suite):
         suite.drive("keyvault certificate contact delete", "--email", f"{name}@example.com",
                     variant="one of two" if name == "ada" else "the last")
     suite.drive("keyvault certificate contact list", variant="of which there are none", expect=1)
-
-
-def _certificate(name):
-    """A CA of its own: a key and its certificate."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    return key, _sign(subject, key.public_key(), subject, key)
-
-
-def _sign(subject, public_key, issuer, issuer_key):
-    now = datetime.datetime.now(datetime.timezone.utc)
-    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer)
-    builder = builder.public_key(public_key).serial_number(x509.random_serial_number())
-    builder = builder.not_valid_before(now - DAY).not_valid_after(now + 90 * DAY)
-    return builder.sign(issuer_key, hashes.SHA256())
-
-
-def _der(certificate):
-    return certificate.public_bytes(serialization.Encoding.DER)
 
 
 SCENARIOS = (create, show_and_update, key_and_secret, download, lists, pending, merge, imports,

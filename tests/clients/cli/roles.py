@@ -50,6 +50,7 @@ def roles(suite):
         suite.log_in(person, variant="as somebody else")
         return suite
     shared.drive(suite, CALLS, become, _seen)
+    become("admin")
 
 
 def _seen(error):

@@ -2,6 +2,8 @@
 
 import pathlib
 
+from lifecycle import deleted_and_brought_back
+
 
 def set_and_show(suite):
     first = suite.drive("keyvault secret set", "-n", "alpha", "--value", "v1", "--tags", "a=b",
@@ -71,21 +73,9 @@ def many_pages(suite):
 
 
 def life_cycle(suite):
-    backup = suite.file("secret.backup")
     suite.ask("keyvault secret set", "-n", "mortal", "--value", "v", "--tags", "kept=yes")
-    suite.drive("keyvault secret backup", "-n", "mortal", "--file", backup)
-    gone = suite.drive("keyvault secret delete", "-n", "mortal")
-    suite.check(gone["recoveryId"] == suite.id("deletedsecrets/mortal"), "a link of this host")
-    deleted = suite.drive("keyvault secret show-deleted", "-n", "mortal")
-    suite.check(deleted["scheduledPurgeDate"], "the deleted secret")
-    listed = suite.drive("keyvault secret list-deleted")
-    suite.check("mortal" in [each["name"] for each in listed], "among the deleted")
-    back = suite.drive("keyvault secret recover", "-n", "mortal")
+    back, restored = deleted_and_brought_back(suite, "secret", "mortal")
     suite.check(back["name"] == "mortal", "recovered")
-    gone = suite.ask("keyvault secret delete", "-n", "mortal")
-    suite.drive("keyvault secret purge", "--id", gone["recoveryId"], variant="by recovery id")
-    suite.drive("keyvault secret show-deleted", "-n", "mortal", variant="that is purged", expect=1)
-    restored = suite.drive("keyvault secret restore", "--file", backup)
     suite.check(restored["tags"]["kept"] == "yes", "restored with its tags")
     suite.check(suite.ask("keyvault secret show", "-n", "mortal")["value"] == "v", "and its value")
 

@@ -8,6 +8,8 @@ from .install import HERE, ROOT, TARGET
 MATRIX, REFUSALS = ROOT / "docs" / "clients.md", ROOT / "docs" / "refusals.md"
 NAMES = {"python": "Python", "python-aio": "Python, asynchronous", "node": "Node",
          "cli": "Azure CLI"}
+# Whose words a suite's clients are expected to use; where they do, they are not repeated.
+LIKE = {"python-aio": "python"}
 THROUGH = ("own", "unchanged")
 # The lines of a difference that are printed.
 SHOWN = 60
@@ -46,14 +48,21 @@ def _problems(suite, found):
     return good
 
 
+def _split(path, suite):
+    """A page: what is before the suite's part, that part, and what is after it."""
+    begin, end = f"<!-- {suite}: written by tests/clients/run -->\n", f"<!-- {suite}: end -->\n"
+    before, begun, rest = path.read_text().partition(begin)
+    part, ended, after = rest.partition(end)
+    if not (begun and ended):
+        raise RuntimeError(f"{path} has no place for {suite}")
+    return before + begin, part, end + after
+
+
 def _settle(path, suite, text, bless):
     """Holds `text` against the suite's part of the page, or writes it there."""
-    page = path.read_text()
-    begin, end = f"<!-- {suite}: written by tests/clients/run -->\n", f"<!-- {suite}: end -->\n"
-    before, _, rest = page.partition(begin)
-    old, _, after = rest.partition(end)
+    before, old, after = _split(path, suite)
     if bless:
-        path.write_text(before + begin + text + end + after)
+        path.write_text(before + text + after)
         return True
     if old == text:
         return True
@@ -76,6 +85,7 @@ def _matrix(suite, found):
     text = f"## {NAMES[suite]}\n\n"
     text += "".join(f"* `{name}` {version}\n" for name, version in
                     sorted(found["own"]["versions"].items()))
+    text += "".join(f"\n{note}\n" for note in found["own"].get("notes", ()))
     client = None
     for key in keys:
         if key[0] != client:
@@ -139,9 +149,17 @@ def _refusals(suite, found):
     for entry in refusals:
         may = ", ".join(f"`{name}`" for name in entry["allowed"]) or "nothing"
         text += f"| {entry['role']} | {may} | `{entry['operation']}` |\n"
-    for entry in refusals:
-        # The service's own messages have the line ends of another system.
-        message = entry["text"].replace("\r\n", "\n")
-        text += f"\n### {entry['role']}: `{entry['operation']}`\n\n"
-        text += f"`{entry['class']}`\n\n```text\n{message}\n```\n"
+    words = [(entry, _words(entry)) for entry in refusals]
+    other = LIKE.get(suite)
+    told = _split(REFUSALS, other)[1] if other else ""
+    if words and all(each in told for _, each in words):
+        return text + f"\nClass and text are those of {NAMES[other]}, word for word.\n\n"
+    for entry, each in words:
+        text += f"\n### {entry['role']}: `{entry['operation']}`\n\n{each}"
     return text + "\n"
+
+
+def _words(entry):
+    # The service's own messages have the line ends of another system.
+    message = entry["text"].replace("\r\n", "\n").rstrip("\n")
+    return f"`{entry['class']}`\n\n```text\n{message}\n```\n"

@@ -1,7 +1,5 @@
 """Every operation on certificates, and the key and secret behind one."""
 
-import datetime
-
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.core.rest import HttpRequest
 from azure.keyvault.certificates import (AdministratorContact, CertificateClient,
@@ -13,13 +11,12 @@ from azure.keyvault.keys.crypto import SignatureAlgorithm
 from azure.keyvault.secrets import SecretClient
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs12
-from cryptography.x509.oid import NameOID
+
+from harness.x509 import authority, der, sign
 
 SOON = {"_polling_interval": 0.05}
 NOT_FOUND = {"error": {"code": "CertificateNotFound", "message": "not yet"}}
-DAY = datetime.timedelta(days=1)
 
 
 def self_signed(name, **more):
@@ -121,18 +118,18 @@ def merge(suite):
     started = client.begin_create_certificate("merged", unknown, **SOON).result()
     request = x509.load_der_x509_csr(bytes(started.csr))
     suite.check(request.is_signature_valid, "a request that its key signed")
-    _, stranger = _certificate("stranger.example.com")
-    suite.drive(client, "merge_certificate", "merged", [_der(stranger)],
+    _, stranger = authority("stranger.example.com")
+    suite.drive(client, "merge_certificate", "merged", [der(stranger)],
                 variant="a certificate of another key", expect=HttpResponseError)
-    authority, issuer = _certificate("Test CA")
-    signed = _sign(request.subject, request.public_key(), issuer.subject, authority)
-    merged = suite.drive(client, "merge_certificate", "merged", [_der(signed), _der(issuer)])
-    suite.check(bytes(merged.cer) == _der(signed), "the certificate that was merged")
+    ca_key, issuer = authority("Test CA")
+    signed = sign(request.subject, request.public_key(), issuer.subject, ca_key)
+    merged = suite.drive(client, "merge_certificate", "merged", [der(signed), der(issuer)])
+    suite.check(bytes(merged.cer) == der(signed), "the certificate that was merged")
 
 
 def import_certificates(suite):
     client = suite.client(CertificateClient)
-    key, certificate = _certificate("imported.example.com")
+    key, certificate = authority("imported.example.com")
     for password in (None, b"of the file"):
         how = serialization.NoEncryption() if password is None else \
             serialization.BestAvailableEncryption(password)
@@ -140,7 +137,7 @@ def import_certificates(suite):
         variant = "PFX" if password is None else "PFX with a password"
         given = suite.drive(client, "import_certificate", f"imported-{variant.replace(' ', '-')}",
                             pfx, variant=variant, password=password and password.decode())
-        suite.check(bytes(given.cer) == _der(certificate), "the certificate")
+        suite.check(bytes(given.cer) == der(certificate), "the certificate")
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
                             serialization.NoEncryption())
     pem += certificate.public_bytes(serialization.Encoding.PEM)
@@ -148,7 +145,7 @@ def import_certificates(suite):
                                content_type=CertificateContentType.pem)
     given = suite.drive(client, "import_certificate", "imported-PEM", pem, variant="PEM",
                         policy=as_pem)
-    suite.check(bytes(given.cer) == _der(certificate), "the certificate")
+    suite.check(bytes(given.cer) == der(certificate), "the certificate")
     suite.drive(client, "import_certificate", "imported-nothing", b"no certificate",
                 variant="what is none", expect=HttpResponseError)
 
@@ -215,25 +212,6 @@ def raw(suite):
     client = suite.client(CertificateClient)
     list(client.list_properties_of_certificates())
     suite.drive(client, "close")
-
-
-def _certificate(name):
-    """A CA of its own: a key and its certificate."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    return key, _sign(subject, key.public_key(), subject, key)
-
-
-def _sign(subject, public_key, issuer, issuer_key):
-    now = datetime.datetime.now(datetime.timezone.utc)
-    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer)
-    builder = builder.public_key(public_key).serial_number(x509.random_serial_number())
-    builder = builder.not_valid_before(now - DAY).not_valid_after(now + 90 * DAY)
-    return builder.sign(issuer_key, hashes.SHA256())
-
-
-def _der(certificate):
-    return certificate.public_bytes(serialization.Encoding.DER)
 
 
 SCENARIOS = (create, key_and_secret, read_and_update, policy, lists, pending, merge,

@@ -1,7 +1,5 @@
-//! Headers as senders make them, and as nobody should.
-
-use proptest::prelude::*;
-use proptest::sample::select;
+//! Headers as senders make them, and as nobody should. `fuzz/properties/proxy_header.rs` says what
+//! holds for any bytes.
 
 use super::*;
 
@@ -172,52 +170,4 @@ fn a_block_that_is_not_what_it_says_is_refused() {
 #[test]
 fn the_checksum_is_castagnolis() {
     assert_eq!(crc32c(b"123456789", 9), 0xe306_9283);
-}
-
-/// Bytes that are a header, begin like one, or are changed in a few places.
-fn nearly() -> impl Strategy<Value = Vec<u8>> {
-    let headers = good().into_iter().map(|(header, _)| header);
-    let whole = select(headers.collect::<Vec<_>>());
-    let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4);
-    let rest = prop::collection::vec(any::<u8>(), 0..80);
-    (whole, changes, rest).prop_map(|(mut bytes, changes, rest)| {
-        for (at, byte) in changes {
-            let at = at.index(bytes.len());
-            bytes[at] = byte;
-        }
-        bytes.extend(rest);
-        bytes
-    })
-}
-
-proptest! {
-    #[test]
-    fn whoever_reads_what_is_needed_takes_nothing_of_the_clients(
-        bytes in prop_oneof![nearly(), prop::collection::vec(any::<u8>(), 0..700)],
-    ) {
-        let whole = parse(&bytes);
-        let mut read = 0;
-        let outcome = loop {
-            match parse(&bytes[..read]) {
-                Ok(None) => {}
-                outcome => break outcome,
-            }
-            let least = at_least(&bytes[..read]);
-            prop_assert!(least > read);
-            if least > bytes.len() {
-                break Ok(None);
-            }
-            read = least;
-        };
-        prop_assert!(read <= MAX_V2_BYTES + 1);
-        match (outcome, whole) {
-            (Ok(Some((header, length))), whole) => {
-                prop_assert_eq!(length, read);
-                prop_assert_eq!(whole, Ok(Some((header, length))));
-            }
-            // Later bytes may be wrong in another way.
-            (Err(_), whole) => prop_assert!(whole.is_err()),
-            (Ok(None), whole) => prop_assert!(!matches!(whole, Ok(Some(_)))),
-        }
-    }
 }
