@@ -7,7 +7,7 @@
 use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs as _, UdpSocket};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -24,6 +24,11 @@ fn config(directory: &Path, vault: u16, issuer: u16) -> Config {
 [[listener]]
 name = "main"
 address = "127.0.0.1:0"
+certificate_file = "tls/server.crt"
+private_key_file = "tls/server.key"
+[[listener]]
+name = "socket"
+address = "unix:run/kv.sock"
 certificate_file = "tls/server.crt"
 private_key_file = "tls/server.key"
 [[vault]]
@@ -69,7 +74,7 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let (directory, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        for name in ["tls", "roles", "records"] {
+        for name in ["tls", "roles", "records", "run"] {
             fs::create_dir(directory.path().join(name)).unwrap();
         }
         for name in ["tls/server.crt", "tls/server.key", "roles/a.json"] {
@@ -106,6 +111,9 @@ impl Stage {
             TcpStream::connect(wanted.local_addr().unwrap()).unwrap();
         }
         TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = self.path("run/kv.sock");
+        UnixListener::bind(&socket).unwrap();
+        fs::remove_file(&socket).unwrap();
         UdpSocket::bind("127.0.0.1:0").unwrap();
         UnixStream::pair().unwrap();
         assert!(("localhost", 1).to_socket_addrs().unwrap().count() > 0);
@@ -135,6 +143,8 @@ impl Stage {
             "a directory",
             fs::create_dir(self.path("records/new")).err(),
         );
+        let file = self.path("run/file");
+        denied("a file beside a socket", fs::write(file, "ours").err());
         denied("memory", fs::read("/proc/self/environ").err());
         denied("a program", Command::new("/bin/true").spawn().err());
         // Older kernels know less.
