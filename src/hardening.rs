@@ -45,7 +45,7 @@ pub enum HardeningError {
     Sandbox(Box<str>),
 }
 
-/// How far a part of the sandbox holds, in words for the log.
+/// How far a part of the sandbox holds, in words for the log; an error is less than all of it.
 type Held = Result<&'static str, Box<str>>;
 
 /// Hardens this process as `config` says. Needs to come before any thread is started.
@@ -71,7 +71,7 @@ pub fn confine(config: &Config, environment: &[(String, String)]) -> Result<(), 
         return Err(HardeningError::Sandbox(why.clone()));
     }
     let is_whole = landlock.is_ok() && seccomp.is_ok();
-    let word = |held: Held| held.map_or_else(|why| format!("off: {why}"), str::to_owned);
+    let word = |held: Held| held.map_or_else(String::from, str::to_owned);
     let (landlock, seccomp) = (word(landlock), word(seccomp));
     if is_whole {
         tracing::info!(landlock, seccomp, "sandbox");
@@ -109,6 +109,6 @@ fn sandbox(config: &Config, environment: &[(String, String)]) -> (Held, Held) {
 
 #[cfg(not(target_os = "linux"))]
 fn sandbox(_: &Config, _: &[(String, String)]) -> (Held, Held) {
-    let none = || Err("this system has none".into());
+    let none = || Err("off: this system has none".into());
     (none(), none())
 }

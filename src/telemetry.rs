@@ -5,10 +5,11 @@
 //! Two promises are kept here rather than at each call:
 //!
 //! * One event is one line, whatever a field contains.
-//! * Crates other than this one log at `info` at most. hyper, h2, rustls and reqwest describe
-//!   traffic at `debug` and `trace`, and what they print is not ours to vouch for. rustls is kept
-//!   at `error`: it warns of every malformed server name and repeats it, so that anybody who can
-//!   connect could write into the log, and as much as they like. Such handshakes are counted.
+//! * Crates other than this one log errors only. hyper, h2, rustls and reqwest describe traffic at
+//!   `debug` and `trace`, and what they print is not ours to vouch for. What they warn of is what
+//!   clients do: rustls repeats every malformed server name, h2 tells of every PING that it did not
+//!   wait for, so that anybody who can connect could write into the log, and as much as they like.
+//!   What matters of it is counted.
 
 use std::io::{self, Write};
 
@@ -65,22 +66,14 @@ where
     // SECURITY: no configured filter can make other crates print what they carry.
     let lines = lines
         .with_filter(filter)
-        .with_filter(filter_fn(is_ours_or_coarse));
+        .with_filter(filter_fn(is_ours_or_an_error));
     Ok(tracing_subscriber::registry().with(lines))
 }
 
-fn is_ours_or_coarse(metadata: &Metadata<'_>) -> bool {
-    let target = metadata.target();
-    let is_of = |name: &str| {
-        let rest = target.strip_prefix(name);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
-    };
-    let most = if is_of("rustls") {
-        Level::ERROR
-    } else {
-        Level::INFO
-    };
-    is_of("portcullis") || *metadata.level() <= most
+fn is_ours_or_an_error(metadata: &Metadata<'_>) -> bool {
+    let rest = metadata.target().strip_prefix("portcullis");
+    let is_ours = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+    is_ours || *metadata.level() == Level::ERROR
 }
 
 fn filter(text: &str) -> Result<Targets, TelemetryError> {
@@ -205,16 +198,18 @@ mod tests {
     }
 
     #[test]
-    fn other_crates_never_log_below_info() {
+    fn other_crates_log_errors_only() {
         let text = logged(LogFormat::Human, "trace", || {
             tracing::trace!(target: "h2::codec", "frame with a header");
             tracing::debug!(target: "hyper_util::client", "connecting");
             tracing::debug!(target: "portcullisx", "not ours");
-            tracing::info!(target: "rustlsx", "coarse");
+            tracing::error!(target: "hickory_net", "broken");
             tracing::warn!(target: "rustls::msgs::handshake", "a name from a client");
+            tracing::warn!(target: "h2::proto::ping_pong", "a PING from a client");
+            tracing::info!(target: "notify", "coarse");
             tracing::trace!("ours");
         });
-        assert!(text.contains("coarse") && text.contains("ours"), "{text}");
+        assert!(text.contains("broken") && text.contains("ours"), "{text}");
         assert_eq!(text.lines().count(), 2, "{text}");
     }
 

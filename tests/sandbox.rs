@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Write as _};
-use std::net::{TcpListener, TcpStream, ToSocketAddrs as _, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _, UdpSocket};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -14,6 +14,7 @@ use std::thread;
 
 use portcullis::config::{Config, Files};
 use portcullis::hardening::confine;
+use rustix::net::{AddressFamily, SendFlags, SocketType, ipproto, sendto, socket};
 use rustix::process::set_dumpable_behavior;
 use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
 
@@ -64,6 +65,8 @@ sandbox = "required"
 struct Stage {
     directory: tempfile::TempDir,
     elsewhere: tempfile::TempDir,
+    /// Where role data is that is linked to.
+    _exports: tempfile::TempDir,
     vault: TcpListener,
     issuer: TcpListener,
     stranger: TcpListener,
@@ -81,11 +84,16 @@ impl Stage {
             fs::write(directory.path().join(name), "old").unwrap();
         }
         fs::write(elsewhere.path().join("file"), "theirs").unwrap();
+        let exports = tempfile::tempdir().unwrap();
+        fs::write(exports.path().join("b.json"), "linked").unwrap();
+        let link = directory.path().join("roles/b.json");
+        std::os::unix::fs::symlink(exports.path().join("b.json"), link).unwrap();
         let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
         let (vault, issuer, stranger) = (listener(), listener(), listener());
         Self {
             directory,
             elsewhere,
+            _exports: exports,
             vault,
             issuer,
             stranger,
@@ -99,7 +107,8 @@ impl Stage {
 
     fn what_must_be_done_is_still_done(&self) {
         assert_eq!(fs::read(self.path("tls/server.crt")).unwrap(), b"old");
-        assert_eq!(fs::read_dir(self.path("roles")).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(self.path("roles")).unwrap().count(), 2);
+        assert_eq!(fs::read(self.path("roles/b.json")).unwrap(), b"linked");
         let (now, put_aside) = (self.path("records/d.jsonl"), self.path("records/d.jsonl.1"));
         fs::write(&now, "line").unwrap();
         let file = fs::OpenOptions::new().append(true).open(&now).unwrap();
@@ -151,14 +160,33 @@ impl Stage {
         if kernel() >= (6, 7) {
             let stranger = self.stranger.local_addr().unwrap();
             denied("a port", TcpStream::connect(stranger).err());
+            denied("a port, at once", open_fast(stranger).err());
             denied("a listener", TcpListener::bind("127.0.0.1:18443").err());
         }
         if kernel() >= (6, 12) {
             denied("a signal", self.other.kill().err());
         }
+        for (what, kind, protocol) in [
+            ("MPTCP", SocketType::STREAM, Some(ipproto::MPTCP)),
+            ("SCTP", SocketType::SEQPACKET, None),
+            ("ICMP", SocketType::DGRAM, Some(ipproto::ICMP)),
+            ("raw sockets", SocketType::RAW, Some(ipproto::UDP)),
+        ] {
+            let socket = socket(AddressFamily::INET, kind, protocol);
+            denied(what, socket.map_err(Into::into).err());
+        }
         let dumpable = set_dumpable_behavior(DumpableBehavior::Dumpable);
         denied("dumps", dumpable.map_err(Into::into).err());
     }
+}
+
+/// Connects by sending.
+fn open_fast(to: SocketAddr) -> std::io::Result<()> {
+    const MSG_FASTOPEN: u32 = 0x2000_0000;
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    let flags = SendFlags::from_bits_retain(MSG_FASTOPEN);
+    sendto(&socket, b"", flags, &to)?;
+    Ok(())
 }
 
 /// The version of the kernel, which says what Landlock there is.

@@ -50,9 +50,30 @@ fn requests() -> impl Iterator<Item = (OperationKind, DataAction, bool)> {
 /// What is found in a request of which everything is known.
 fn found(
     world: &World,
-    (kind, action, versioned): (OperationKind, DataAction, bool),
+    request: (OperationKind, DataAction, bool),
     wanted: &Attribute,
 ) -> Option<Values<'static>> {
+    looked_up(world, request, wanted, |lookup| match lookup {
+        Lookup::Missing | Lookup::Unknown => None,
+        Lookup::Found(values) => Some(world::owned(&values)),
+        Lookup::Pending(needs) => panic!("{request:?}: {wanted:?} still needs {needs:?}"),
+    })
+}
+
+fn is_unknown(
+    world: &World,
+    request: (OperationKind, DataAction, bool),
+    wanted: &Attribute,
+) -> bool {
+    looked_up(world, request, wanted, |lookup| lookup == Lookup::Unknown)
+}
+
+fn looked_up<T>(
+    world: &World,
+    (kind, action, versioned): (OperationKind, DataAction, bool),
+    wanted: &Attribute,
+    read: impl FnOnce(Lookup<'_>) -> T,
+) -> T {
     let operation = operation(kind, versioned);
     let facts = world.facts();
     let request = RequestAttributes {
@@ -61,11 +82,7 @@ fn found(
         facts: &facts,
         custom: Some(&world.custom),
     };
-    match request.look_up(wanted) {
-        Lookup::Missing | Lookup::Unknown => None,
-        Lookup::Found(values) => Some(world::owned(&values)),
-        Lookup::Pending(needs) => panic!("{kind:?}: {wanted:?} still needs {needs:?}"),
-    }
+    read(request.look_up(wanted))
 }
 
 fn type_of(value: &Scalar<'_>) -> ValueType {
@@ -275,7 +292,7 @@ fn groups_that_the_token_does_not_tell_are_missing_not_none() {
 }
 
 #[test]
-fn a_client_without_an_address_has_none_in_any_range() {
+fn nobody_knows_in_which_ranges_a_client_without_an_address_is() {
     let request = (
         OperationKind::SecretGet,
         DataAction::SecretsGetSecret,
@@ -291,7 +308,14 @@ fn a_client_without_an_address_has_none_in_any_range() {
     world.blank.connection.ranges = Vec::new();
     world.blank.connection.subnet = None;
     for known in of_address {
+        // SECURITY: a condition that there be no such range must not be granted either.
+        assert!(is_unknown(&world, request, &attribute(known)), "{known}");
+    }
+    // Who is known to be in none has none.
+    world.blank.connection.address = Some([192, 0, 2, 1].into());
+    for known in [Known::ClientRanges, Known::Subnet] {
         assert_eq!(found(&world, request, &attribute(known)), None, "{known}");
+        assert!(!is_unknown(&world, request, &attribute(known)), "{known}");
     }
 }
 

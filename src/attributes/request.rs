@@ -65,6 +65,12 @@ impl Attributes for RequestAttributes<'_> {
             Origin::Token(Token::Groups) if self.facts.claims.groups == TokenGroups::Absent => {
                 return Lookup::Unknown;
             }
+            // SECURITY: a client whose address nobody knows is somewhere, and maybe in a range.
+            Origin::Connection(Connection::Address | Connection::Ranges | Connection::Subnet)
+                if self.facts.connection.address.is_none() =>
+            {
+                return Lookup::Unknown;
+            }
             Origin::Custom if self.custom.is_none() => return Lookup::Unknown,
             Origin::Body(_, part) => return self.in_body(part, known.needs(), &attribute.form),
             Origin::Metadata(_, part) => {

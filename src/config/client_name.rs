@@ -112,11 +112,18 @@ fn is_uri_to_accept(text: &str, open_end: bool) -> bool {
         let legal = |c: u8| c.is_ascii_alphanumeric() || b"+-.".contains(&c);
         text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(legal)
     };
+    // An open end needs a whole host before it; what follows a query or fragment is no path.
+    let is_open = |rest: &str| {
+        let host = rest
+            .strip_prefix("//")
+            .and_then(|rest| rest.split('/').next());
+        host.is_some_and(|host| !host.is_empty()) && !rest.contains(['?', '#'])
+    };
     let parts = text.split_once(':');
-    // What follows a query or fragment is no path.
     text.bytes().all(printable)
-        && parts.is_some_and(|(first, rest)| scheme(first) && !rest.is_empty())
-        && !(open_end && text.contains(['?', '#']))
+        && parts.is_some_and(|(first, rest)| {
+            scheme(first) && !rest.is_empty() && (!open_end || is_open(rest))
+        })
 }
 
 #[cfg(test)]
@@ -219,6 +226,11 @@ mod tests {
             "uri:spiffe://contoso.example/app?a=b",
             "uri:SPIFFE://contoso.example/app",
             "uri:spiffe://Contoso.example/*",
+            "uri:https://*",
+            "uri:https:/*",
+            "uri:https:///*",
+            "uri:urn:*",
+            "uri:urn:contoso/*",
             "uri:https://contoso.example/a?b/*",
             "uri:https://contoso.example/a b",
             "uri:https://contoso.example/\0",

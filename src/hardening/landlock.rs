@@ -11,13 +11,16 @@ use super::places::Places;
 /// What is asked for, which older kernels hold in part: ports since Linux 6.7, signals since 6.12.
 const KNOWN: ABI = ABI::V6;
 
+/// What an older kernel does not know is in the table of `docs/hardening.md`.
+const IN_PART: &str = "in part: files, but not ports before Linux 6.7, nor signals before 6.12";
+
 /// Confines this thread, and those it will start, to `places`.
 pub(super) fn enforce(places: &Places) -> Held {
-    let status = restrict(places).map_err(|error| error.to_string())?;
+    let status = restrict(places).map_err(|error| format!("off: {error}"))?;
     match status {
         RulesetStatus::FullyEnforced => Ok("files, ports and signals"),
-        RulesetStatus::PartiallyEnforced => Ok("files, and of the rest what this kernel knows"),
-        RulesetStatus::NotEnforced => Err("this kernel has no Landlock".into()),
+        RulesetStatus::PartiallyEnforced => Err(IN_PART.into()),
+        RulesetStatus::NotEnforced => Err("off: this kernel has no Landlock".into()),
     }
 }
 

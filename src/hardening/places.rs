@@ -13,7 +13,7 @@ use crate::config::{
 
 /// What the C library and rustls read: how names are resolved, with the plug-ins that resolve them,
 /// the CAs of the system; and how much of the machine is ours.
-const OF_THE_SYSTEM: [&str; 12] = [
+const OF_THE_SYSTEM: [&str; 13] = [
     "/etc",
     "/lib",
     "/lib64",
@@ -26,6 +26,17 @@ const OF_THE_SYSTEM: [&str; 12] = [
     "/sys/devices/system/cpu",
     "/sys/fs/cgroup",
     "/usr",
+    "/var/lib/ca-certificates",
+];
+
+/// Files and directories of the system's that are links to elsewhere on some.
+const LINKED_BY_THE_SYSTEM: [&str; 6] = [
+    "/etc/hosts",
+    "/etc/nsswitch.conf",
+    "/etc/resolv.conf",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/certs",
 ];
 
 /// The variables by which the system's CAs are moved; the second may name several directories.
@@ -52,6 +63,9 @@ impl Places {
     pub(super) fn of(config: &Config, environment: &[(String, String)]) -> Self {
         let mut places = Self::default();
         places.read.extend(OF_THE_SYSTEM.map(PathBuf::from));
+        for path in LINKED_BY_THE_SYSTEM {
+            places.named(path.as_ref());
+        }
         for (name, value) in environment {
             if OF_CAS.contains(&&**name) {
                 value
@@ -128,6 +142,19 @@ impl Places {
         let real = fs::canonicalize(path).ok();
         for path in [Some(path), real.as_deref()].into_iter().flatten() {
             self.read.extend(directory_of(path));
+        }
+        self.linked_from(path);
+    }
+
+    /// Where the files of a directory are that are links.
+    fn linked_from(&mut self, directory: &Path) {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        for entry in entries {
+            if entry.file_type().is_ok_and(|kind| kind.is_symlink())
+                && let Ok(real) = fs::canonicalize(entry.path())
+            {
+                self.read.extend(directory_of(&real));
+            }
         }
     }
 

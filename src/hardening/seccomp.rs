@@ -15,6 +15,7 @@ const NEVER: &[libc::c_long] = &[
     libc::SYS_execve,
     libc::SYS_execveat,
     libc::SYS_kcmp,
+    libc::SYS_memfd_create,
     libc::SYS_pidfd_getfd,
     libc::SYS_process_madvise,
     libc::SYS_process_vm_readv,
@@ -59,7 +60,6 @@ const NEVER: &[libc::c_long] = &[
     libc::SYS_delete_module,
     libc::SYS_finit_module,
     libc::SYS_init_module,
-    libc::SYS_kexec_file_load,
     libc::SYS_kexec_load,
     libc::SYS_personality,
     libc::SYS_reboot,
@@ -87,6 +87,8 @@ const NEVER_HERE: &[libc::c_long] = &[
     libc::SYS_fork,
     libc::SYS_ioperm,
     libc::SYS_iopl,
+    // Not known to every C library on other processors.
+    libc::SYS_kexec_file_load,
     libc::SYS_mknod,
     libc::SYS_modify_ldt,
     libc::SYS_vfork,
@@ -94,15 +96,22 @@ const NEVER_HERE: &[libc::c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const NEVER_HERE: &[libc::c_long] = &[];
 
+/// The bits of a socket's type that are not flags.
+const SOCKET_KIND: u64 = 0xf;
+
 /// Refuses the calls above to every thread of this process, and to those it will start.
 pub(super) fn enforce() -> Held {
     let architecture = TargetArch::try_from(std::env::consts::ARCH)
-        .map_err(|_| "there is no seccomp filter for this processor")?;
-    let programs = filters(architecture).map_err(|error| error.to_string())?;
+        .map_err(|_| "off: there is no seccomp filter for this processor")?;
+    let programs = filters(architecture).map_err(off)?;
     for program in programs {
-        apply_filter_all_threads(&program).map_err(|error| error.to_string())?;
+        apply_filter_all_threads(&program).map_err(off)?;
     }
     Ok("system calls")
+}
+
+fn off(error: impl std::fmt::Display) -> String {
+    format!("off: {error}")
 }
 
 fn filters(architecture: TargetArch) -> Result<[BpfProgram; 2], BackendError> {
@@ -128,9 +137,17 @@ fn refused() -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
     // What `hardening` has set.
     let dumpable = (0, Is::Eq, of(libc::PR_SET_DUMPABLE));
     rules.insert(libc::SYS_prctl, vec![rule([dumpable])?]);
-    let families = [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX];
-    let foreign = families.map(|family| (0, Is::Ne, of(family)));
-    rules.insert(libc::SYS_socket, vec![rule(foreign)?]);
+    rules.insert(libc::SYS_socket, foreign_sockets()?);
+    // SECURITY: by this flag a socket connects, and Landlock does not look.
+    let fast_open = Is::MaskedEq(of(libc::MSG_FASTOPEN));
+    for (call, flags) in [
+        (libc::SYS_sendto, 3),
+        (libc::SYS_sendmsg, 2),
+        (libc::SYS_sendmmsg, 3),
+    ] {
+        let opens = (flags, fast_open.clone(), of(libc::MSG_FASTOPEN));
+        rules.insert(call, vec![rule([opens])?]);
+    }
     // Memory is written or executed. (On other processors the C library makes memory of libraries
     // it has just loaded executable.)
     let both = of(libc::PROT_WRITE | libc::PROT_EXEC);
@@ -141,6 +158,29 @@ fn refused() -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
             rules.insert(call, vec![rule([(2, Is::MaskedEq(executed), executed)])?]);
         }
     }
+    Ok(rules)
+}
+
+/// Sockets that are neither TCP, UDP nor Unix.
+///
+/// SECURITY: Landlock holds the ports of TCP. MPTCP and SCTP would connect past it.
+fn foreign_sockets() -> Result<Vec<SeccompRule>, BackendError> {
+    let mut rules = Vec::new();
+    let families = [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX];
+    rules.push(rule(families.map(|family| (0, Is::Ne, of(family))))?);
+    let kinds = [
+        libc::SOCK_RAW,
+        libc::SOCK_RDM,
+        libc::SOCK_SEQPACKET,
+        libc::SOCK_DCCP,
+    ];
+    for kind in kinds {
+        rules.push(rule([(1, Is::MaskedEq(SOCKET_KIND), of(kind))])?);
+    }
+    // 0 is what belongs to the kind: TCP to streams, UDP to datagrams.
+    let protocols = [0, libc::IPPROTO_TCP, libc::IPPROTO_UDP];
+    let [default, tcp, udp] = protocols.map(|protocol| (2, Is::Ne, of(protocol)));
+    rules.push(rule([default, tcp, udp])?);
     Ok(rules)
 }
 

@@ -1,14 +1,11 @@
 //! What a client connection is doing, so that it can be closed for doing nothing.
 
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicU64, AtomicUsize};
-use std::task::{Context, Poll};
+use std::collections::VecDeque;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -24,7 +21,10 @@ pub(super) enum Lapse {
     Head,
     /// There was no request for too long.
     Idle,
-    /// Requests are in flight and not a byte has moved for longer than any may take.
+    /// A request is in flight for longer than any may take.
+    ///
+    /// SECURITY: whatever else moves on the connection. A client that takes no answer and goes on
+    /// sending would otherwise hold what its requests hold for as long as it likes.
     Stalled,
 }
 
@@ -39,14 +39,19 @@ pub(super) struct Activity {
     patience: Patience,
     /// For when the alarm is set.
     alarm: AtomicU64,
-    in_flight: AtomicUsize,
-    /// When the number of requests in flight last became zero or stopped being zero.
-    turned: AtomicU64,
+    requests: Mutex<Requests>,
+    /// When the last request in flight ended.
+    idle_since: AtomicU64,
     /// When a head began that is not complete yet.
     head: AtomicU64,
-    /// When a byte last moved in either direction.
-    moved: AtomicU64,
     changed: Notify,
+}
+
+/// The requests in flight, oldest first: their numbers, and when each began.
+#[derive(Debug, Default)]
+struct Requests {
+    next: u64,
+    each: VecDeque<(u64, u64)>,
 }
 
 /// The limits of a connection, in milliseconds.
@@ -62,7 +67,7 @@ impl Patience {
         Self {
             head: millis(limits.header_read_timeout),
             idle: millis(limits.idle_timeout),
-            // A request may wait for its whole time without a byte moving here.
+            // No limit of its own lets a request live longer.
             stalled: millis(limits.total_timeout + limits.body_read_timeout),
         }
     }
@@ -78,10 +83,9 @@ impl Activity {
             opened: Instant::now(),
             patience: Patience::of(limits),
             alarm: AtomicU64::new(NEVER),
-            in_flight: AtomicUsize::new(0),
-            turned: AtomicU64::new(0),
+            requests: Mutex::default(),
+            idle_since: AtomicU64::new(0),
             head: AtomicU64::new(NEVER),
-            moved: AtomicU64::new(0),
             changed: Notify::new(),
         })
     }
@@ -89,11 +93,22 @@ impl Activity {
     /// A request has arrived; it is in flight until the last clone of the guard is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> Arc<InFlight> {
         self.head.store(NEVER, SeqCst);
-        if self.in_flight.fetch_add(1, SeqCst) == 0 {
-            self.turned.store(self.now(), SeqCst);
-        }
+        let number = {
+            let mut requests = self.requests();
+            let number = requests.next;
+            requests.next += 1;
+            requests.each.push_back((number, self.now()));
+            number
+        };
         self.tell();
-        Arc::new(InFlight(self.clone()))
+        Arc::new(InFlight {
+            activity: self.clone(),
+            number,
+        })
+    }
+
+    fn requests(&self) -> MutexGuard<'_, Requests> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The first bytes of a request head are here, and more are to come.
@@ -138,15 +153,15 @@ impl Activity {
     }
 
     fn deadline(&self) -> (u64, Lapse) {
-        let turned = self.turned.load(SeqCst);
-        let (since, limit, lapse) = if self.in_flight.load(SeqCst) > 0 {
-            let moved = self.moved.load(Relaxed).max(turned);
-            (moved, self.patience.stalled, Lapse::Stalled)
+        let oldest = self.requests().each.front().map(|(_, begun)| *begun);
+        let (since, limit, lapse) = if let Some(begun) = oldest {
+            (begun, self.patience.stalled, Lapse::Stalled)
         } else {
+            let idle_since = self.idle_since.load(SeqCst);
             match self.head.load(SeqCst) {
-                NEVER => (turned, self.patience.idle, Lapse::Idle),
+                NEVER => (idle_since, self.patience.idle, Lapse::Idle),
                 // A pipelined head may have waited while another request was answered.
-                begun => (begun.max(turned), self.patience.head, Lapse::Head),
+                begun => (begun.max(idle_since), self.patience.head, Lapse::Head),
             }
         };
         (since.saturating_add(limit), lapse)
@@ -159,74 +174,25 @@ impl Activity {
 
 /// Proof that a request is in flight on a connection.
 #[derive(Debug)]
-pub(super) struct InFlight(Arc<Activity>);
+pub(super) struct InFlight {
+    activity: Arc<Activity>,
+    number: u64,
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let activity = &self.0;
-        if activity.in_flight.fetch_sub(1, SeqCst) == 1 {
-            activity.turned.store(activity.now(), SeqCst);
+        let activity = &self.activity;
+        let mut requests = activity.requests();
+        let place = requests
+            .each
+            .binary_search_by_key(&self.number, |(number, _)| *number);
+        if let Ok(place) = place {
+            requests.each.remove(place);
         }
+        if requests.each.is_empty() {
+            activity.idle_since.store(activity.now(), SeqCst);
+        }
+        drop(requests);
         activity.tell();
-    }
-}
-
-/// A connection whose bytes are noticed.
-#[derive(Debug)]
-pub(super) struct Watched<T> {
-    pub(super) inner: T,
-    pub(super) activity: Arc<Activity>,
-}
-
-impl<T> Watched<T> {
-    fn moved<R>(&self, outcome: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
-        if outcome.is_ready() {
-            let activity = &self.activity;
-            activity.moved.store(activity.now(), Relaxed);
-        }
-        outcome
-    }
-}
-
-impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        out: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.inner).poll_read(cx, out);
-        self.moved(outcome)
-    }
-}
-
-impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.inner).poll_write(cx, bytes);
-        self.moved(outcome)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.inner).poll_write_vectored(cx, bytes);
-        self.moved(outcome)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
     }
 }

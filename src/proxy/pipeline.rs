@@ -166,13 +166,16 @@ impl Pipeline {
             vault: None,
             operation: None,
         };
-        let outcome = self.admit(&peer, &parts, &mut body, &mut trail).await;
-        let held = std::mem::take(&mut trail.held);
-        let response = match outcome {
-            Ok(admitted) => self.forward(admitted, parts.headers, body, trail).await,
+        match self.admit(&peer, &parts, &mut body, &mut trail).await {
+            Ok(admitted) => {
+                let held = std::mem::take(&mut trail.held);
+                let response = self.forward(admitted, parts.headers, body, trail).await;
+                response.map(|body| body.holding(held))
+            }
+            // SECURITY: a refusal is in memory, and counts for no more: whoever takes none of what
+            // is answered must not keep others from being answered.
             Err(rejection) => self.refuse(rejection, trail).await,
-        };
-        response.map(|body| body.holding(held))
+        }
     }
 
     /// Everything up to the permit. What is learned on the way is left in `trail`; a body that had to

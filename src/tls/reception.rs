@@ -18,6 +18,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
+use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::client::is_named;
 use super::lookout::{self, Lookout, RenewalEvent, RenewalHandle};
@@ -74,7 +75,8 @@ impl Reception {
         self.publisher.subscribe()
     }
 
-    /// When the first of the CAs of clients ends, in seconds of Unix time; `None` if there are none.
+    /// When the first of the CAs of clients and of their lists of what is revoked ends, in seconds of
+    /// Unix time; `None` if there are none.
     pub fn first_to_end(&self) -> Option<i64> {
         self.clients
             .as_ref()
@@ -144,11 +146,15 @@ impl Vouching {
     }
 
     fn first_to_end(&self) -> i64 {
-        let ends = self.cas.iter().filter_map(|ca| {
+        let cas = self.cas.iter().filter_map(|ca| {
             let (_, ca) = X509Certificate::from_der(ca).ok()?;
             Some(ca.validity().not_after.timestamp())
         });
-        ends.min().unwrap_or(i64::MAX)
+        let lists = self.revoked.iter().filter_map(|list| {
+            let (_, list) = CertificateRevocationList::from_der(list).ok()?;
+            Some(list.next_update()?.timestamp())
+        });
+        cas.chain(lists).min().unwrap_or(i64::MAX)
     }
 }
 

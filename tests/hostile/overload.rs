@@ -14,8 +14,9 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::frames::{END_HEADERS, END_STREAM, HEADERS, Raw, fields, frame};
 use crate::site::{Reply, SECRET, Setup, Site, eventually, soon};
-use crate::wire::Wire;
+use crate::wire::{Wire, connect};
 
 const PATH: &str = "/secrets/app-api-key";
 const OTHER: &str = "/secrets/app-db-password?api-version=7.4";
@@ -155,6 +156,33 @@ async fn the_streams_of_one_connection_are_counted_each() {
 }
 
 #[tokio::test]
+async fn refusals_that_nobody_takes_count_for_nothing() {
+    const MANY: u32 = 20;
+    let site = limited(|limits| limits.max_concurrent_requests = 4).await;
+    let stream = connect(&site, site.address(), "localhost", b"h2").await;
+    // Windows of nothing: no byte of a body may be sent.
+    let mut raw = Raw::begin_with(stream, &[0, 4, 0, 0, 0, 0]).await;
+    let block = fields(&[
+        (":method", "GET"),
+        (":scheme", "https"),
+        (":authority", &site.host()),
+        (":path", OTHER),
+    ]);
+    for number in 0..MANY {
+        let request = frame(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, &block);
+        raw.send(&request).await;
+        raw.next(&[HEADERS]).await.unwrap();
+    }
+    site.works("refusals that nobody takes").await;
+    let challenged = site
+        .lines()
+        .iter()
+        .filter(|line| line["status"] == 401)
+        .count();
+    assert_eq!(u32::try_from(challenged).unwrap(), MANY);
+}
+
+#[tokio::test]
 async fn refusals_are_records_and_results_are_none() {
     let site = limited(|limits| limits.max_concurrent_requests = 1).await;
     let (_wire, _release) = site.held().await;
@@ -240,6 +268,7 @@ async fn a_flood_of_handshakes_that_go_nowhere_gives_way() {
         site.metric("portcullis_tls_handshake_failures_total", &labels)
             .await
     };
-    assert!(gave_way().await >= 90.0, "{}", gave_way().await);
+    // All but the few for which there is room.
+    eventually(async || (gave_way().await >= 90.0).then_some(())).await;
     drop(flood);
 }

@@ -11,8 +11,8 @@ use tokio_rustls::client::TlsStream;
 
 use crate::clients::Client;
 use crate::frames::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY, HEADERS, RST_STREAM,
-    Raw, SETTINGS, fields, frame,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY, HEADERS, PING,
+    RST_STREAM, Raw, SETTINGS, fields, frame,
 };
 use crate::gate::{OWN, Setup, World};
 use crate::vault::{Reply, soon};
@@ -300,5 +300,25 @@ async fn a_client_that_never_takes_its_answer_loses_the_connection() {
     raw.send(&no_room).await;
     request(&mut raw, 1, GET).await;
     raw.next(&[HEADERS]).await.unwrap();
+    world.event(ListenEvent::Closed(CloseReason::Stalled)).await;
+}
+
+#[tokio::test]
+async fn a_client_that_goes_on_sending_but_takes_no_answer_loses_the_connection() {
+    let short = std::time::Duration::from_millis(200);
+    let world = Setup::default()
+        .limits(|limits| (limits.total_timeout, limits.body_read_timeout) = (short, short))
+        .start()
+        .await;
+    let mut raw = connect(&world).await;
+    raw.send(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0])).await;
+    request(&mut raw, 1, GET).await;
+    let ping = frame(PING, 0, 0, b"are you?");
+    // Each is answered, so that something moves all the time.
+    soon(async {
+        raw.send(&ping).await;
+        while raw.next(&[PING]).await.is_some() && raw.flood(&ping).await {}
+    })
+    .await;
     world.event(ListenEvent::Closed(CloseReason::Stalled)).await;
 }

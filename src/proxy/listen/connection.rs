@@ -17,6 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use rustls::ServerConfig;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -26,7 +27,7 @@ use super::place::Place;
 use super::socket::Stream;
 use super::{CloseReason, HandshakeFailure, ListenEvent, Peer};
 use crate::config::Limits;
-use crate::proxy::activity::{Activity, InFlight, Lapse, Watched};
+use crate::proxy::activity::{Activity, InFlight, Lapse};
 use crate::proxy::body::{Leftover, RelayError, RequestBody, ResponseBody};
 use crate::proxy::drain::Drain;
 use crate::proxy::gate::Gate;
@@ -91,7 +92,7 @@ impl Server {
             entrance,
             place: Arc::new(place),
             port,
-            handshakes: Arc::new(Handshakes::new(limits.max_connections.div_ceil(2))),
+            handshakes: Arc::new(Handshakes::new(limits.max_connections)),
             clients: Arc::new(Shares::new(limits.max_connections_per_address)),
             limits,
             tls,
@@ -120,7 +121,8 @@ impl Server {
             Ok(known) => known,
             Err(event) => return on_event(event),
         };
-        let mut place = self.handshakes.begin();
+        let holder = known.as_ref().map(|known| known.origin.holder());
+        let mut place = self.handshakes.begin(holder, Instant::now());
         let mut waiting = drain.clone();
         let (stream, peer, _known) = tokio::select! {
             // Nobody's request is lost by ending a handshake.
@@ -219,18 +221,14 @@ impl Server {
             };
             answer(&service, peer, request, &limits, answering.begin())
         });
-        let io = Watched {
-            inner: stream,
-            activity: activity.clone(),
-        };
         if http2 {
-            let io = TokioIo::new(io);
+            let io = TokioIo::new(stream);
             let connection = self.http2.serve_connection(io, answer);
             return drive(connection, &activity, drain).await;
         }
         let refused = on_event.clone();
         let io = TokioIo::new(Gate::new(
-            io,
+            stream,
             usize::try_from(self.limits.max_header_bytes).unwrap_or(usize::MAX),
             activity.clone(),
             Box::new(move |defect| refused(ListenEvent::RequestRefused(defect))),
@@ -390,9 +388,11 @@ fn classify(cause: &io::Error) -> HandshakeFailure {
     match tls {
         None => HandshakeFailure::Disconnected,
         Some(rustls::Error::AlertReceived(_)) => HandshakeFailure::Alert,
-        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
-            HandshakeFailure::Certificate
-        }
+        Some(
+            rustls::Error::InvalidCertificate(_)
+            | rustls::Error::InvalidCertRevocationList(_)
+            | rustls::Error::NoCertificatesPresented,
+        ) => HandshakeFailure::Certificate,
         Some(rustls::Error::InvalidMessage(_)) => HandshakeFailure::NotTls,
         Some(rustls::Error::PeerIncompatible(_) | rustls::Error::NoApplicationProtocol) => {
             HandshakeFailure::Incompatible

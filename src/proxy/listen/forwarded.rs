@@ -18,7 +18,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) enum Told {
     /// The client's address.
     Address(IpAddr),
-    /// Nothing: the proxy is the client.
+    /// Nothing.
     Nothing,
     /// Something that is no address, before any client was found.
     Unreadable,

@@ -1,17 +1,26 @@
 //! Handshakes in progress, of which there are not too many.
 //!
 //! A client that opens connections and says nothing on them would otherwise hold every place of a
-//! listener until its handshakes time out. When there are too many the oldest gives way: honest
-//! clients are done within a few round trips, so the oldest is one that stalls.
+//! listener until its handshakes time out. When there are many, one gives way: the oldest of whoever
+//! has most. So somebody with one address is his own first victim. Clients that all come back at
+//! once are let be for as long as an honest one needs and there is room.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::origin::Holder;
+
+/// Longer than the few round trips of a handshake take anywhere on Earth.
+const HONEST: Duration = Duration::from_secs(1);
 
 /// The handshakes of one listener.
 #[derive(Debug)]
 pub(super) struct Handshakes {
+    many: usize,
     most: usize,
     going: Mutex<Going>,
 }
@@ -19,8 +28,17 @@ pub(super) struct Handshakes {
 #[derive(Debug, Default)]
 struct Going {
     next: u64,
-    /// By age; dropping what is held of one has it give way.
-    each: BTreeMap<u64, oneshot::Sender<()>>,
+    /// By age.
+    each: BTreeMap<u64, Begun>,
+}
+
+#[derive(Debug)]
+struct Begun {
+    /// Whose it is; `None` until a load balancer has said so.
+    holder: Option<Holder>,
+    at: Instant,
+    /// Dropping it has the handshake give way.
+    _held: oneshot::Sender<()>,
 }
 
 /// One handshake, until it is dropped.
@@ -32,23 +50,27 @@ pub(super) struct Handshake {
 }
 
 impl Handshakes {
-    /// At most `most` at a time.
-    pub(super) fn new(most: usize) -> Self {
+    /// For so many `connections`: up to half of them whatever comes, up to three quarters if they are
+    /// young. A quarter is left to those that have shaken hands.
+    pub(super) fn new(connections: usize) -> Self {
         Self {
-            most,
+            many: connections.div_ceil(2),
+            most: (connections - connections / 4).max(1),
             going: Mutex::default(),
         }
     }
 
-    /// One more; the oldest gives way if that is too many.
-    pub(super) fn begin(self: &Arc<Self>) -> Handshake {
-        let (held, place) = oneshot::channel();
+    /// One more that begins `at` this time, of `holder`; another may have to give way if that is too
+    /// many.
+    pub(super) fn begin(self: &Arc<Self>, holder: Option<Holder>, at: Instant) -> Handshake {
+        let (_held, place) = oneshot::channel();
         let mut going = self.lock();
         let number = going.next;
         going.next += 1;
-        going.each.insert(number, held);
-        if going.each.len() > self.most {
-            going.each.pop_first();
+        going.each.insert(number, Begun { holder, at, _held });
+        let count = going.each.len();
+        if count > self.most || count > self.many && going.oldest_is_late(at) {
+            going.one_gives_way();
         }
         Handshake {
             all: Arc::clone(self),
@@ -59,6 +81,27 @@ impl Handshakes {
 
     fn lock(&self) -> MutexGuard<'_, Going> {
         self.going.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Going {
+    fn oldest_is_late(&self, now: Instant) -> bool {
+        let oldest = self.each.first_key_value();
+        oldest.is_some_and(|(_, begun)| now.duration_since(begun.at) >= HONEST)
+    }
+
+    /// Looks at all of them, which is less work than one handshake.
+    fn one_gives_way(&mut self) {
+        let mut held = HashMap::new();
+        for begun in self.each.values() {
+            *held.entry(begun.holder).or_insert(0_usize) += 1;
+        }
+        let most = held.values().max();
+        let mut candidates = self.each.iter();
+        let first = candidates.find(|(_, begun)| held.get(&begun.holder) == most);
+        if let Some(number) = first.map(|(number, _)| *number) {
+            self.each.remove(&number);
+        }
     }
 }
 
@@ -82,24 +125,51 @@ mod tests {
 
     use super::*;
 
+    fn holder(number: u32) -> Option<Holder> {
+        Some(Holder::User(Some(number)))
+    }
+
+    fn goes_on(handshake: &mut Handshake) -> bool {
+        handshake.gave_way().now_or_never().is_none()
+    }
+
     #[test]
-    fn the_oldest_gives_way() {
-        let all = Arc::new(Handshakes::new(2));
-        let (mut first, mut second) = (all.begin(), all.begin());
-        assert!(first.gave_way().now_or_never().is_none());
-        let mut third = all.begin();
-        assert!(first.gave_way().now_or_never().is_some());
-        drop(second);
-        second = all.begin();
-        assert!(second.gave_way().now_or_never().is_none());
-        assert!(third.gave_way().now_or_never().is_none());
+    fn the_oldest_gives_way_once_it_is_late() {
+        let (all, now) = (Arc::new(Handshakes::new(4)), Instant::now());
+        let begin = |number, at| all.begin(holder(number), at);
+        let (mut first, mut second) = (begin(1, now), begin(2, now));
+        let mut third = begin(3, now + HONEST / 2);
+        assert!(goes_on(&mut first));
+        drop(third);
+        third = begin(3, now + HONEST);
+        assert!(!goes_on(&mut first) && goes_on(&mut second) && goes_on(&mut third));
+    }
+
+    #[test]
+    fn whoever_has_most_gives_way() {
+        let (all, now) = (Arc::new(Handshakes::new(4)), Instant::now());
+        let mut honest = all.begin(holder(1), now);
+        let mut many = [all.begin(holder(2), now), all.begin(holder(2), now)];
+        let mut more = all.begin(holder(2), now);
+        assert!(goes_on(&mut honest) && goes_on(&mut more));
+        assert!(!goes_on(&mut many[0]) && goes_on(&mut many[1]));
+    }
+
+    #[test]
+    fn those_that_come_together_are_let_be_while_there_is_room() {
+        let (all, now) = (Arc::new(Handshakes::new(12)), Instant::now());
+        let begin = |number| all.begin(holder(number), now);
+        let mut young: Vec<_> = (0..9).map(begin).collect();
+        assert!(young.iter_mut().all(goes_on));
+        let _one_too_many = begin(9);
+        assert!(!goes_on(&mut young[0]) && young[1..].iter_mut().all(goes_on));
     }
 
     #[test]
     fn those_that_are_done_are_forgotten() {
         let all = Arc::new(Handshakes::new(2));
         for _ in 0..100 {
-            drop(all.begin());
+            drop(all.begin(holder(1), Instant::now()));
         }
         assert!(all.lock().each.is_empty());
     }

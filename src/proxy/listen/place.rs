@@ -59,10 +59,10 @@ impl Place {
     /// Who sent a request with these headers through `proxy`, which is believed.
     pub(super) fn behind(&self, proxy: &Arc<Peer>, headers: &HeaderMap) -> Arc<Peer> {
         let address = match forwarded::client(headers, &self.proxies) {
-            Told::Nothing => return Arc::clone(proxy),
             Told::Address(address) => Some(address),
-            // SECURITY: not the proxy's own, which conditions may trust more than its clients'.
-            Told::Unreadable => None,
+            // SECURITY: not the proxy's own, which conditions may trust more than its clients'. A
+            // client can have some proxies drop the header, by naming it in `Connection`.
+            Told::Nothing | Told::Unreadable => None,
         };
         let connection = &proxy.connection;
         let certificate = connection.certificate.clone();

@@ -1,6 +1,6 @@
 //! The sockets of listeners and of their clients: TCP, or Unix with the credentials of the peer.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
@@ -8,22 +8,31 @@ use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream};
+use tokio::time::Instant;
 
 use crate::config::{self, Address};
 
 /// Connections that may wait in the kernel before they are accepted, as many as for TCP.
 const BACKLOG: u32 = 1024;
 
+/// How long another process may take to make its socket in the same directory.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often is looked whether it has.
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
 /// A socket on which connections are accepted.
 #[derive(Debug)]
 pub(super) enum Socket {
     Tcp(TcpListener),
     Unix {
-        listener: UnixListener,
+        /// Goes before the listener, so that it is not another's by then.
         _file: SocketFile,
+        listener: UnixListener,
     },
 }
 
@@ -45,8 +54,8 @@ impl Socket {
         match address {
             Address::Ip(address) => TcpListener::bind(address).await.map(Self::Tcp),
             Address::Unix(socket) => {
-                let (listener, _file) = SocketFile::bind(socket)?;
-                Ok(Self::Unix { listener, _file })
+                let (listener, _file) = SocketFile::bind(socket).await?;
+                Ok(Self::Unix { _file, listener })
             }
         }
     }
@@ -104,7 +113,7 @@ impl Drop for SocketFile {
 }
 
 impl SocketFile {
-    fn bind(config: &config::UnixSocket) -> io::Result<(UnixListener, Self)> {
+    async fn bind(config: &config::UnixSocket) -> io::Result<(UnixListener, Self)> {
         let path = &config.path;
         let directory = path
             .parent()
@@ -112,8 +121,8 @@ impl SocketFile {
         // Of two processes that start at once, one must not take the other's socket, which nobody
         // serves yet, for one that was left behind. The lock ends with this function.
         let starting = File::open(directory.unwrap_or(Path::new(".")))?;
-        starting.lock()?;
-        remove_stale(path)?;
+        lock(&starting).await?;
+        remove_stale(path).await?;
         let socket = UnixSocket::new_stream()?;
         socket.bind(path)?;
         let file = Self {
@@ -126,6 +135,24 @@ impl SocketFile {
     }
 }
 
+/// Locks a directory, but does not wait for long: whoever can read it can lock it too.
+async fn lock(directory: &File) -> io::Result<()> {
+    let until = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match directory.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
+            Err(TryLockError::WouldBlock) => {
+                let told = "another process holds a lock on the directory";
+                return Err(io::Error::new(ErrorKind::TimedOut, told));
+            }
+        }
+    }
+}
+
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
     let metadata = fs::symlink_metadata(path)?;
     Ok((metadata.dev(), metadata.ino()))
@@ -133,7 +160,7 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 
 /// Removes a socket that nobody serves any more, as a process leaves it behind that was killed.
 /// Whatever else is there stays, and binding fails.
-fn remove_stale(path: &Path) -> io::Result<()> {
+async fn remove_stale(path: &Path) -> io::Result<()> {
     let is_socket = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata.file_type().is_socket(),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -143,8 +170,10 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         let told = "there is something else than a socket";
         return Err(io::Error::new(ErrorKind::AlreadyExists, told));
     }
-    match StdUnixStream::connect(path) {
+    match UnixStream::connect(path).await {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path),
+        // Of one that nobody accepts from, too many wait already.
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Err(ErrorKind::AddrInUse.into()),
         Ok(_) => Err(ErrorKind::AddrInUse.into()),
         Err(error) => Err(error),
     }
