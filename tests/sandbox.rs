@@ -55,7 +55,7 @@ path = "records/decisions.jsonl"
 [admin]
 address = "127.0.0.1:0"
 [process]
-sandbox = "required"
+sandbox = "if_available"
 "#
     );
     let path = directory.join("portcullis.toml");
@@ -206,10 +206,11 @@ fn a_confined_process_does_its_work_and_nothing_else() {
         port(&stage.vault),
         port(&stage.issuer),
     );
-    if let Err(error) = confine(&config, &[]) {
-        writeln!(std::io::stderr(), "skipped: {error}").unwrap();
+    if kernel() < (5, 13) {
+        writeln!(std::io::stderr(), "skipped: this kernel has no Landlock").unwrap();
         return;
     }
+    confine(&config, &[]).unwrap();
     assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
     assert_eq!(getrlimit(Resource::Core).maximum, Some(0));
     stage.what_must_be_done_is_still_done();

@@ -96,6 +96,9 @@ const NEVER_HERE: &[libc::c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const NEVER_HERE: &[libc::c_long] = &[];
 
+/// Another way to say `AF_PACKET`, which the C library no longer recommends and the kernel still takes.
+const SOCK_PACKET: i32 = 10;
+
 /// The bits of a socket's type that are not flags.
 const SOCKET_KIND: u64 = 0xf;
 
@@ -173,6 +176,7 @@ fn foreign_sockets() -> Result<Vec<SeccompRule>, BackendError> {
         libc::SOCK_RDM,
         libc::SOCK_SEQPACKET,
         libc::SOCK_DCCP,
+        SOCK_PACKET,
     ];
     for kind in kinds {
         rules.push(rule([(1, Is::MaskedEq(SOCKET_KIND), of(kind))])?);

@@ -17,6 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use rustls::ServerConfig;
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -346,7 +347,9 @@ async fn drive<C: GracefulConnection>(
                 connection.as_mut().graceful_shutdown();
             }
             () = activity.changed() => alarm.as_mut().reset(activity.set_alarm()),
-            () = alarm.as_mut() => {
+            // SECURITY: unconstrained, since a client that always has something to read for us uses up
+            // what this task may do at once, and with that used up no timer fires.
+            () = unconstrained(alarm.as_mut()) => {
                 if let Some(lapse) = activity.lapse() {
                     break lapse;
                 }

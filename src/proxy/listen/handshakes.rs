@@ -34,7 +34,7 @@ struct Going {
 
 #[derive(Debug)]
 struct Begun {
-    /// Whose it is; `None` until a load balancer has said so.
+    /// Whose it is; `None` of all that a load balancer has yet to say for whom they are.
     holder: Option<Holder>,
     at: Instant,
     /// Dropping it has the handshake give way.
@@ -69,8 +69,10 @@ impl Handshakes {
         going.next += 1;
         going.each.insert(number, Begun { holder, at, _held });
         let count = going.each.len();
-        if count > self.most || count > self.many && going.oldest_is_late(at) {
-            going.one_gives_way();
+        if count > self.most {
+            going.one_gives_way(|_begun| true);
+        } else if count > self.many {
+            going.one_gives_way(|begun| at.duration_since(begun.at) >= HONEST);
         }
         Handshake {
             all: Arc::clone(self),
@@ -85,19 +87,16 @@ impl Handshakes {
 }
 
 impl Going {
-    fn oldest_is_late(&self, now: Instant) -> bool {
-        let oldest = self.each.first_key_value();
-        oldest.is_some_and(|(_, begun)| now.duration_since(begun.at) >= HONEST)
-    }
-
-    /// Looks at all of them, which is less work than one handshake.
-    fn one_gives_way(&mut self) {
+    /// Of the oldest, as far as they are `old` enough. Looks at all of these, which is less work than
+    /// one handshake.
+    fn one_gives_way(&mut self, old: impl Fn(&Begun) -> bool) {
+        let aged = || self.each.iter().take_while(|(_, begun)| old(begun));
         let mut held = HashMap::new();
-        for begun in self.each.values() {
+        for (_, begun) in aged() {
             *held.entry(begun.holder).or_insert(0_usize) += 1;
         }
         let most = held.values().max();
-        let mut candidates = self.each.iter();
+        let mut candidates = aged();
         let first = candidates.find(|(_, begun)| held.get(&begun.holder) == most);
         if let Some(number) = first.map(|(number, _)| *number) {
             self.each.remove(&number);
@@ -153,6 +152,15 @@ mod tests {
         let mut more = all.begin(holder(2), now);
         assert!(goes_on(&mut honest) && goes_on(&mut more));
         assert!(!goes_on(&mut many[0]) && goes_on(&mut many[1]));
+    }
+
+    #[test]
+    fn one_that_is_late_goes_before_many_that_are_not() {
+        let (all, now) = (Arc::new(Handshakes::new(12)), Instant::now());
+        let mut late = all.begin(holder(1), now);
+        let begin = |_| all.begin(holder(2), now + HONEST);
+        let mut together: Vec<_> = (0..6).map(begin).collect();
+        assert!(!goes_on(&mut late) && together.iter_mut().all(goes_on));
     }
 
     #[test]
